@@ -1,0 +1,164 @@
+"""What a connector can do. Features know this module and never a vendor.
+
+A connector turns vendor ids, vendor money and vendor errors into ours in one place. Prices are absolute integers of minor
+units. A connector never decides whether a price may be written: it is told what to write, and it reports what it saw.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+Progress = Callable[[str, int, int | None], None]
+"""`progress(stage, done, total)`: stage is a word for people, total is None while unknown."""
+
+STAGE_COLUMNS: tuple[str, ...] = (
+    "external_id", "group_external_id", "sku", "title", "vendor", "product_type", "status", "tags", "attributes",
+    "sku_norm", "title_norm", "vendor_norm", "product_type_norm", "status_norm", "tags_norm", "attributes_norm",
+    "unit_amount", "compare_at", "cost_currency", "unit_cost",
+)  # fmt: skip
+"""Columns of a staged catalog row, in order. Amounts are integers of minor units of the base price list's currency."""
+
+
+class Capability(StrEnum):
+    """What a connector offers; without `WRITE_PRICES` the engine refuses with `connector_read_only`."""
+
+    READ_CATALOG = "read_catalog"
+    READ_PRICES = "read_prices"
+    WRITE_PRICES = "write_prices"
+
+
+@dataclass(frozen=True, slots=True)
+class BasePriceList:
+    """The store's base prices: their currency, and a name for people."""
+
+    name: str
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogFinding:
+    """A value that was refused at ingest; its row is left out (or the value counts as null, as `rule` says)."""
+
+    external_id: str
+    field: str
+    value: str | None
+    rule: str
+
+
+class CatalogStream(Protocol):
+    """A whole catalog, read once, in bounded memory.
+
+    `chunks` yields bytes in PostgreSQL `COPY ... (FORMAT csv)` with the columns `STAGE_COLUMNS`, ordered so that listings of one
+    group stand together. Each external id appears once. `findings` is complete after the last chunk.
+    """
+
+    base_price_list: BasePriceList
+    rows_total: int | None
+
+    def chunks(self) -> Iterator[bytes]: ...
+
+    def findings(self) -> Sequence[CatalogFinding]: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RemotePrice:
+    """What the store asks now for one listing of the base price list."""
+
+    external_id: str
+    currency: str
+    unit_amount: int | None
+    compare_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PriceWrite:
+    """One absolute write. `compare_at` is written only if `write_compare_at`: null then clears, and zero is never sent for null."""
+
+    external_id: str
+    group_external_id: str
+    currency: str
+    unit_amount: int
+    compare_at: int | None
+    write_compare_at: bool
+
+
+class WriteOutcome(StrEnum):
+    """How one write ended, judged by the values in the answer and never by presence."""
+
+    WRITTEN = "written"
+    REJECTED = "rejected"  # permanent: the store refuses this value or no longer has the listing
+    RETRY = "retry"  # certainly not written, worth another try
+    UNKNOWN = "unknown"  # no answer: it may have been written
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """The outcome of one `PriceWrite`, with the values that the store showed in its answer (None: it showed none)."""
+
+    external_id: str
+    outcome: WriteOutcome
+    observed: RemotePrice | None = None
+    code: str | None = None
+    message: str | None = None
+    retry_after_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What writing would take by the connector's own cost model."""
+
+    calls: int
+    points: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The answer of `check()`. `problems` are sentences for a person; empty means healthy."""
+
+    ok: bool
+    latency_ms: int | None
+    store_name: str | None
+    currency: str | None
+    api_version: str | None
+    scopes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = field(default=())
+    checked_at: datetime | None = None
+
+
+class Connector(Protocol):
+    """One connection to one store. Instances are thread-safe; `close` ends their network resources.
+
+    Errors: `core.errors.Upstream` with a dotted code (`upstream.unreachable`, `upstream.throttled`, `upstream.unauthorized`,
+    `upstream.protocol`), retryable or not.
+    """
+
+    kind: str
+    capabilities: frozenset[Capability]
+    request_timeout_s: float
+    """No call of this connector is in flight for longer; the apply lease must exceed it."""
+
+    def check(self) -> Health: ...
+
+    def read_catalog(self, work_dir: Path, progress: Progress) -> CatalogStream: ...
+
+    def read_prices(self, external_ids: Sequence[str], currency: str) -> dict[str, RemotePrice]:
+        """Current prices by external id. A listing that the store no longer has is absent from the answer."""
+        ...
+
+    def write_prices(self, writes: Iterable[PriceWrite]) -> list[WriteResult]:
+        """Write absolute prices; exactly one result per write. Never raises for a single row."""
+        ...
+
+    def estimate(self, rows_per_group: Sequence[int]) -> Estimate: ...
+
+    def close(self) -> None: ...
+
+
+ConnectorFactory = Callable[[dict[str, object], dict[str, str]], Connector]
+"""`factory(config, secrets)`: validates the configuration (`core.errors.Invalid` names the field) and does no I/O."""

@@ -1,0 +1,60 @@
+-- Who may see what: the signed tenant context, and the procedure that walls a table in.
+-- Runs as calibr_owner, which owns every object. Roles exist already (calibr.db.roles).
+
+create table sec.key(
+  id smallint primary key check (id = 1),
+  ipad bytea not null,
+  opad bytea not null);
+
+-- HMAC-SHA256 from the built-in sha256(): pgcrypto is not everywhere. The key row holds the padded keys.
+create function sec.mac(message text) returns text
+  language sql stable security definer set search_path = pg_catalog parallel restricted
+  as $$ select encode(sha256(opad || sha256(ipad || convert_to(message, 'UTF8'))), 'hex') from sec.key where id = 1 $$;
+revoke all on function sec.mac(text) from public;
+
+-- The tenant of this transaction. calibr.ctx is '<tenant>.<mac>', and the mac binds the tenant to this backend and
+-- to the start of this transaction, so that a context that was read out is worth nothing anywhere else. STABLE, never IMMUTABLE:
+-- a folded constant would leak across tenants. The comparison is between hex digests of equal length.
+create function sec.tenant() returns uuid
+  language plpgsql stable security definer set search_path = pg_catalog parallel restricted
+as $$
+declare
+  context text := current_setting('calibr.ctx', true);
+  tenant text;
+begin
+  if context is null or context = '' then
+    raise exception 'no tenant context' using errcode = '42501';
+  end if;
+  tenant := split_part(context, '.', 1);
+  if sec.mac(tenant || '.' || pg_backend_pid() || '.' || (extract(epoch from transaction_timestamp()) * 1000000)::bigint)
+     is distinct from split_part(context, '.', 2) then
+    raise exception 'bad tenant context' using errcode = '42501';
+  end if;
+  return tenant::uuid;
+end $$;
+revoke all on function sec.tenant() from public;
+grant usage on schema sec to calibr_app, calibr_worker;
+grant execute on function sec.tenant() to calibr_app, calibr_worker;
+grant usage on schema calibr to calibr_app, calibr_worker;
+
+-- Walls in one table: FORCE row-level security, the restrictive wall (which a careless second policy cannot open)
+-- and the permissive policy of the two application roles.
+create procedure sec.wall(target regclass)
+  language plpgsql set search_path = pg_catalog
+as $$
+begin
+  execute format('alter table %s enable row level security', target);
+  execute format('alter table %s force row level security', target);
+  execute format('create policy tenant_wall on %s as restrictive for all to public
+    using (tenant_id = (select sec.tenant())) with check (tenant_id = (select sec.tenant()))', target);
+  execute format('create policy tenant_rw on %s as permissive for all to calibr_app, calibr_worker
+    using (tenant_id = (select sec.tenant())) with check (tenant_id = (select sec.tenant()))', target);
+end $$;
+revoke all on procedure sec.wall(regclass) from public;
+
+-- The tables without a wall, besides sec.key and alembic_version: only ids, so that a worker knows which contexts to open.
+create table calibr.tenant_directory(
+  tenant_id uuid primary key,
+  created_at timestamptz not null default now());
+grant insert on calibr.tenant_directory to calibr_app;
+grant select on calibr.tenant_directory to calibr_worker;
