@@ -1,0 +1,1 @@
+"""Calibr: a pricing control plane. Preview, approve, apply, verify, roll back."""

@@ -1,7 +1,8 @@
 """What a connector can do. Features know this module and never a vendor.
 
-A connector turns vendor ids, vendor money and vendor errors into ours in one place. Prices are absolute integers of minor
-units. A connector never decides whether a price may be written: it is told what to write, and it reports what it saw.
+A connector turns vendor ids, vendor money and vendor errors into ours in one place. Prices are absolute integers of
+minor units. A connector never decides whether a price may be written: it is told what to write, and it reports what it
+saw.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -51,18 +52,24 @@ class CatalogFinding:
 class CatalogStream(Protocol):
     """A whole catalog, read once, in bounded memory.
 
-    `chunks` yields bytes in PostgreSQL `COPY ... (FORMAT csv)` with the columns `STAGE_COLUMNS`, ordered so that listings of one
-    group stand together. Each external id appears once. `findings` is complete after the last chunk.
+    `chunks` yields bytes in PostgreSQL `COPY ... (FORMAT csv)` with the columns `STAGE_COLUMNS`, ordered so that
+    listings of one group stand together. Each external id appears once.
     """
 
     base_price_list: BasePriceList
     rows_total: int | None
 
-    def chunks(self) -> Iterator[bytes]: ...
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the staged rows; may be consumed once."""
+        ...
 
-    def findings(self) -> Sequence[CatalogFinding]: ...
+    def findings(self) -> Sequence[CatalogFinding]:
+        """Values that were refused; complete once `chunks` is exhausted."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Release files and memory."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,10 @@ class RemotePrice:
 
 @dataclass(frozen=True, slots=True)
 class PriceWrite:
-    """One absolute write. `compare_at` is written only if `write_compare_at`: null then clears, and zero is never sent for null."""
+    """One absolute write.
+
+    `compare_at` is written only if `write_compare_at`: null then clears, and zero is never sent for null.
+    """
 
     external_id: str
     group_external_id: str
@@ -134,8 +144,8 @@ class Health:
 class Connector(Protocol):
     """One connection to one store. Instances are thread-safe; `close` ends their network resources.
 
-    Errors: `core.errors.Upstream` with a dotted code (`upstream.unreachable`, `upstream.throttled`, `upstream.unauthorized`,
-    `upstream.protocol`), retryable or not.
+    Errors: `core.errors.Upstream` with a dotted code (`upstream.unreachable`, `upstream.throttled`,
+    `upstream.unauthorized`, `upstream.protocol`), retryable or not.
     """
 
     kind: str
@@ -143,9 +153,13 @@ class Connector(Protocol):
     request_timeout_s: float
     """No call of this connector is in flight for longer; the apply lease must exceed it."""
 
-    def check(self) -> Health: ...
+    def check(self) -> Health:
+        """Ask the store who it is and what we may do. Never raises for a store that answers badly."""
+        ...
 
-    def read_catalog(self, work_dir: Path, progress: Progress) -> CatalogStream: ...
+    def read_catalog(self, work_dir: Path, progress: Progress) -> CatalogStream:
+        """Read the whole catalog; temporary files go to `work_dir`."""
+        ...
 
     def read_prices(self, external_ids: Sequence[str], currency: str) -> dict[str, RemotePrice]:
         """Current prices by external id. A listing that the store no longer has is absent from the answer."""
@@ -155,9 +169,13 @@ class Connector(Protocol):
         """Write absolute prices; exactly one result per write. Never raises for a single row."""
         ...
 
-    def estimate(self, rows_per_group: Sequence[int]) -> Estimate: ...
+    def estimate(self, rows_per_group: Sequence[int]) -> Estimate:
+        """Cost of reading, writing and reading back; one entry per group with the number of its changed rows."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """End connections and threads."""
+        ...
 
 
 ConnectorFactory = Callable[[dict[str, object], dict[str, str]], Connector]

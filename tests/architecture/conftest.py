@@ -1,0 +1,1 @@
+"""Architecture tests read the tree only: no server, no network."""
