@@ -1,0 +1,1 @@
+"""Price changes: their life, preview, seal, approval, apply and rollback."""
