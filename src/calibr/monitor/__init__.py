@@ -1,0 +1,8 @@
+"""Logs, metrics and health: what an operator sees. Never a secret."""
+
+from calibr.monitor.health import CheckResult, HealthChecks
+from calibr.monitor.logs import configure_logging
+from calibr.monitor.metrics import Metrics
+from calibr.monitor.redaction import REDACTED, Secret, redact, scrub
+
+__all__ = ["REDACTED", "CheckResult", "HealthChecks", "Metrics", "Secret", "configure_logging", "redact", "scrub"]
