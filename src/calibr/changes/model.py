@@ -1,0 +1,125 @@
+"""What a price change and its items are, as plain values. Amounts are integers of minor units of the row's currency."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from calibr.changes.lifecycle import ChangeState, ItemState
+from calibr.core.ids import PriceChangeId, PriceListId, ProductId, UserId
+from calibr.core.written_json import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """The rules of a change as somebody wrote them: parsed, numbers in their written form, not yet checked."""
+
+    selector: Json
+    transform: Json
+    guardrails: Json
+
+
+@dataclass(frozen=True, slots=True)
+class NewPriceChange:
+    """What a person asks for. `price_list_ids` None means: the base price list of every connection."""
+
+    name: str
+    documents: Documents
+    price_list_ids: Sequence[PriceListId] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EditedPriceChange:
+    """What a person edits; None leaves a part as it is."""
+
+    name: str | None = None
+    documents: Documents | None = None
+    price_list_ids: Sequence[PriceListId] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PriceChange:
+    """One governed change. The three rule documents are RFC 8785 text, exactly as `rule_hash` covers them."""
+
+    id: PriceChangeId
+    revision: int
+    name: str
+    state: ChangeState
+    selector_json: str
+    transform_json: str
+    guardrails_json: str
+    price_list_ids: tuple[PriceListId, ...]
+    rule_hash: str
+    engine: str | None
+    computed_at: datetime | None
+    plan_root: str | None
+    summary: Mapping[str, Any] | None
+    rollback_of: PriceChangeId | None
+    created_by: UserId
+    created_at: datetime
+    updated_at: datetime
+    submitted_by: UserId | None
+    submitted_at: datetime | None
+    approved_by: UserId | None
+    approved_root: str | None
+    approved_at: datetime | None
+    applied_by: UserId | None
+    apply_started_at: datetime | None
+    finished_at: datetime | None
+    reason: str | None
+    error: Mapping[str, Any] | None
+    correlation_id: UUID
+    counts: Mapping[ItemState, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Two amounts as a store shows them. A null compare-at is a value: there is none."""
+
+    unit_amount: int | None
+    compare_at: int | None
+
+    def payload(self) -> dict[str, int | None]:
+        """The form that events and the API carry."""
+        return {"unit_amount": self.unit_amount, "compare_at": self.compare_at}
+
+
+@dataclass(frozen=True, slots=True)
+class ItemKey:
+    """An item within its plan; also the order of the plan."""
+
+    price_list_id: PriceListId
+    product_id: ProductId
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One row of a plan as people read it, with the product's SKU and title as they are now."""
+
+    key: ItemKey
+    sku: str | None
+    title: str | None
+    currency: str
+    before: Price
+    after: Price
+    verdict: str
+    reason: str | None
+    binding: str | None
+    violated: str | None
+    state: ItemState
+    attempt: int
+    observed: Price | None
+    observed_at: datetime | None
+    last_error: str | None
+    event_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an apply run is. `to_write` leaves out what the rules skipped; `done` are items that are over."""
+
+    state: ChangeState
+    to_write: int
+    done: int
+    counts: Mapping[ItemState, int]
