@@ -45,9 +45,12 @@ create table calibr.idempotency(
   path text not null,
   request_hash bytea not null,
   status int,
+  headers jsonb not null default '{}',
   response bytea,
   created_at timestamptz not null default now(),
   primary key (tenant_id, token_id, key),
   foreign key (tenant_id, token_id) references calibr.token(tenant_id, id));
 call sec.wall('calibr.idempotency');
-grant select, insert, update, delete on calibr.idempotency to calibr_app;
+create index idempotency_age on calibr.idempotency(tenant_id, created_at);
+grant select, insert, update on calibr.idempotency to calibr_app;
+grant select, delete on calibr.idempotency to calibr_worker; -- the worker forgets keys after 30 days

@@ -12,9 +12,15 @@ create function sec.mac(message text) returns text
   as $$ select encode(sha256(opad || sha256(ipad || convert_to(message, 'UTF8'))), 'hex') from sec.key where id = 1 $$;
 revoke all on function sec.mac(text) from public;
 
--- The tenant of this transaction. calibr.ctx is '<tenant>.<mac>', and the mac binds the tenant to this backend and
--- to the start of this transaction, so that a context that was read out is worth nothing anywhere else. STABLE, never IMMUTABLE:
--- a folded constant would leak across tenants. The comparison is between hex digests of equal length.
+-- What a tenant context is bound to: this backend and the start of this transaction, in microseconds. It is no secret.
+create function sec.binding() returns text
+  language sql stable security invoker set search_path = pg_catalog parallel restricted
+  as $$ select pg_backend_pid() || '.' || (extract(epoch from transaction_timestamp()) * 1000000)::bigint $$;
+revoke all on function sec.binding() from public;
+
+-- The tenant of this transaction. calibr.ctx is '<tenant>.<mac>', and the mac binds the tenant to sec.binding(), so that a
+-- context that was read out is worth nothing anywhere else. STABLE, never IMMUTABLE: a folded constant would leak across
+-- tenants. The comparison is between hex digests of equal length.
 create function sec.tenant() returns uuid
   language plpgsql stable security definer set search_path = pg_catalog parallel restricted
 as $$
@@ -26,15 +32,14 @@ begin
     raise exception 'no tenant context' using errcode = '42501';
   end if;
   tenant := split_part(context, '.', 1);
-  if sec.mac(tenant || '.' || pg_backend_pid() || '.' || (extract(epoch from transaction_timestamp()) * 1000000)::bigint)
-     is distinct from split_part(context, '.', 2) then
+  if sec.mac(tenant || '.' || sec.binding()) is distinct from split_part(context, '.', 2) then
     raise exception 'bad tenant context' using errcode = '42501';
   end if;
   return tenant::uuid;
 end $$;
 revoke all on function sec.tenant() from public;
 grant usage on schema sec to calibr_app, calibr_worker;
-grant execute on function sec.tenant() to calibr_app, calibr_worker;
+grant execute on function sec.tenant(), sec.binding() to calibr_app, calibr_worker;
 grant usage on schema calibr to calibr_app, calibr_worker;
 
 -- Walls in one table: FORCE row-level security, the restrictive wall (which a careless second policy cannot open)

@@ -1,0 +1,142 @@
+"""The pools of one process, one per role, and the one door to a tenant's rows."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Self
+
+import psycopg
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
+
+from calibr.core.errors import Forbidden, Unavailable
+from calibr.core.ids import TenantId
+from calibr.db.context import Context
+from calibr.db.keys import Keys
+from calibr.db.migrate import require_version
+from calibr.db.roles import Role
+from calibr.db.session import Entry, Isolation, Session, transaction
+from calibr.db.url import ServerUrl
+
+# A role that could get around the walls, by itself or by becoming another one.
+_ABOVE_THE_WALLS = """
+  select r.rolname from pg_roles r
+  where pg_has_role(current_user, r.oid, 'MEMBER')
+    and (r.rolsuper or r.rolbypassrls or r.rolcreaterole
+         or exists (select from pg_class c where c.relowner = r.oid and c.relnamespace in
+                    (select oid from pg_namespace where nspname in ('calibr', 'sec'))))
+  order by 1
+"""
+# What DISCARD ALL does, except that prepared statements stay: the driver counts on them, and no plan holds a tenant.
+_LEAVE_NOTHING = """
+  close all; set session authorization default; reset all; unlisten *; select pg_advisory_unlock_all();
+  discard temp; discard sequences
+"""
+
+
+class Database:
+    """One per process. Thread-safe. `close` when done."""
+
+    def __init__(self, engines: dict[Role, Engine], keys: Keys) -> None:
+        """Use `connect`."""
+        self._engines = engines
+        self._context_key = keys.context_key()
+
+    @classmethod
+    def connect(
+        cls, server: ServerUrl, master_key: bytes, *, roles: Sequence[Role] = tuple(Role), pool_size: int = 10
+    ) -> Self:
+        """Open a pool per role; user and password of `server` are replaced by those of the role.
+
+        Raises Unavailable when the server cannot be reached or is too old, and Forbidden `db.role` when a role could get around
+        row-level security: the program must not run then.
+        """
+        keys = Keys(master_key)
+        engines = {role: _engine(server.login(role, keys.role_password(role)), pool_size) for role in roles}
+        database = cls(engines, keys)
+        try:
+            for engine in engines.values():
+                _require_walled(engine)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    @contextmanager
+    def session(
+        self,
+        context: Context,
+        *,
+        role: Role = Role.APP,
+        isolation: Isolation = "read committed",
+        snapshot: str | None = None,
+    ) -> Iterator[Session]:
+        """Open a transaction as a tenant: commits at the end, rolls back when anything raises.
+
+        `snapshot` comes from `Session.export_snapshot` and implies repeatable read.
+        """
+        entry = Entry(context, self._context_key, isolation, snapshot)
+        with self._engines[role].connect() as connection, transaction(connection, entry) as session:
+            yield session
+
+    def directory(self) -> list[TenantId]:
+        """Return the ids of all tenants, oldest first. For workers, which then open a session for each."""
+        with self._engines[Role.WORKER].connect() as connection:
+            found = connection.execute(text("select tenant_id from calibr.tenant_directory order by created_at, tenant_id"))
+            return [TenantId(tenant_id) for (tenant_id,) in found]
+
+    @staticmethod
+    def register_tenant(session: Session) -> None:
+        """Put the tenant of the session into the directory, in its transaction. The tenant's own rows are the caller's."""
+        session.execute(text("insert into calibr.tenant_directory(tenant_id) values (:id)"), {"id": session.tenant_id})
+
+    def ping(self) -> None:
+        """Ask the server for an answer. Raises Unavailable `db.unreachable`."""
+        for role, engine in self._engines.items():
+            try:
+                with engine.connect() as connection:
+                    connection.execute(text("select 1"))
+            except OperationalError as err:
+                raise Unavailable("db.unreachable", f"The database does not answer {role}.", retryable=True) from err
+
+    def close(self) -> None:
+        """Close all pools."""
+        for engine in self._engines.values():
+            engine.dispose()
+
+
+def _engine(login: ServerUrl, pool_size: int) -> Engine:
+    engine = create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: _open(login),
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        pool_reset_on_return=None,
+    )
+    event.listen(engine, "reset", _reset)
+    return engine
+
+
+def _open(login: ServerUrl) -> psycopg.Connection:
+    return psycopg.connect(login.conninfo(), application_name="calibr")
+
+
+def _reset(connection: psycopg.Connection, _record: ConnectionPoolEntry, _state: PoolResetState) -> None:
+    """Leave nothing behind for the next user of a pooled connection: settings, temporary tables, locks, listeners."""
+    connection.rollback()
+    connection.autocommit = True
+    connection.execute(_LEAVE_NOTHING, prepare=False)
+    connection.autocommit = False
+
+
+def _require_walled(engine: Engine) -> None:
+    try:
+        with engine.connect() as connection:
+            require_version(connection.connection.driver_connection)
+            above = list(connection.execute(text(_ABOVE_THE_WALLS)).scalars())
+            user = connection.execute(text("select current_user")).scalar_one()
+    except OperationalError as err:
+        raise Unavailable("db.unreachable", f"The database cannot be reached: {err.orig}", retryable=True) from err
+    if above:
+        raise Forbidden("db.role", f"The role {user} could get around row-level security as: {', '.join(above)}. Refusing to run.")

@@ -1,0 +1,100 @@
+"""Brings a database to the current schema: roles, schemas, migrations, the key of the tenant context."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+from psycopg import sql
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+
+from calibr.core.errors import Conflict, Unavailable
+from calibr.db.keys import Keys, padded
+from calibr.db.roles import MIGRATE, OWNER, ensure_roles
+from calibr.db.url import ServerUrl
+
+MINIMUM_VERSION = 180_000
+_MIGRATION_LOCK = 0x63616C69627201  # "calibr", 1
+_LOCK_WAIT = "120s"
+_LOCK_TIMEOUT = "5s"
+_STATEMENT_TIMEOUT = "15min"
+_SCRIPTS = Path(__file__).parent / "migrations"
+
+
+def create_database(admin: ServerUrl, name: str) -> ServerUrl:
+    """Create a database when it does not exist, and return the administrator's login to it."""
+    with _connect(admin) as connection:
+        known = connection.execute("select 1 from pg_database where datname = %s", [name]).fetchone()
+        if known is None:
+            connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    return admin.on(name)
+
+
+def upgrade(admin: ServerUrl, master_key: bytes) -> None:
+    """Bring the database to the current schema. May be repeated, and run by several processes at once.
+
+    Raises Unavailable when the server is older than PostgreSQL 18 or cannot be reached, and Conflict `db.master_key` when the
+    database belongs to another master key. A statement that waits more than 5 s for a lock, or runs more than
+    15 minutes, fails and leaves the schema as it was before its migration.
+    """
+    keys = Keys(master_key)
+    with _connect(admin) as connection:
+        require_version(connection)
+        connection.execute(sql.SQL("set lock_timeout = {}").format(sql.Literal(_LOCK_WAIT)))
+        connection.execute("select pg_advisory_lock(%s)", [_MIGRATION_LOCK])
+        ensure_roles(connection, admin, keys)
+        _migrate(admin.login(MIGRATE, keys.role_password(MIGRATE)), keys)
+
+
+def require_version(connection: psycopg.Connection) -> None:
+    """Raise Unavailable `db.version` when the server is too old."""
+    version = connection.info.server_version
+    if version < MINIMUM_VERSION:
+        raise Unavailable("db.version", f"Calibr needs PostgreSQL 18 or newer; this server is {version // 10_000}.")
+
+
+def _migrate(migrator: ServerUrl, keys: Keys) -> None:
+    engine = create_engine("postgresql+psycopg://", creator=lambda: _as_owner(migrator), poolclass=NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("create schema if not exists sec")
+        connection.exec_driver_sql("create schema if not exists calibr")
+        connection.commit()
+        config = Config()
+        config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        connection.commit()
+    engine.dispose()
+    with _as_owner(migrator) as raw:
+        _ensure_context_key(raw, keys)
+
+
+def _ensure_context_key(owner: psycopg.Connection, keys: Keys) -> None:
+    """Store the padded key once. Another key in its place means another installation, whose secrets we could not open."""
+    ipad, opad = padded(keys.context_key())
+    owner.execute("insert into sec.key(id, ipad, opad) values (1, %s, %s) on conflict do nothing", [ipad, opad])
+    stored = owner.execute("select ipad, opad from sec.key where id = 1").fetchone()
+    if stored != (ipad, opad):
+        raise Conflict("db.master_key", "This database was set up with another master key. Use that one.")
+
+
+def _as_owner(migrator: ServerUrl) -> psycopg.Connection:
+    connection = psycopg.connect(migrator.conninfo())
+    for name, value in (("role", OWNER), ("lock_timeout", _LOCK_TIMEOUT), ("statement_timeout", _STATEMENT_TIMEOUT)):
+        connection.execute("select set_config(%s, %s, false)", [name, value])
+    connection.commit()
+    return connection
+
+
+@contextmanager
+def _connect(admin: ServerUrl) -> Iterator[psycopg.Connection]:
+    """Open the administrator's connection in autocommit mode."""
+    try:
+        connection = psycopg.connect(admin.conninfo(), autocommit=True)
+    except psycopg.OperationalError as err:
+        raise Unavailable("db.unreachable", f"The database {admin} cannot be reached: {err}", retryable=True) from err
+    with connection:
+        yield connection

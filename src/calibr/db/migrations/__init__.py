@@ -1,0 +1,1 @@
+"""The migrations. Alembic runs them; the statements themselves are SQL files."""

@@ -1,0 +1,121 @@
+"""One transaction of one tenant, and the only place of the program that commits."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, TypeVar, cast
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import Connection, CursorResult, Executable, text
+
+from calibr.core.ids import TenantId
+from calibr.db.context import Context, signed
+
+Isolation = Literal["read committed", "repeatable read"]
+Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
+Hook = Callable[["Session"], None]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_START = text(
+    "select sec.binding() as binding, (extract(epoch from transaction_timestamp()) * 1000000)::bigint as microseconds"
+)
+_ENTER = text("select set_config('calibr.ctx', :context, true)")
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a transaction needs to begin as a tenant."""
+
+    context: Context
+    key: bytes
+    isolation: Isolation = "read committed"
+    snapshot: str | None = None
+
+
+class Session:
+    """A transaction that sees and writes the rows of one tenant only. Made by `Database.session`, never kept beyond it."""
+
+    def __init__(self, connection: Connection, context: Context, now: datetime) -> None:
+        """Only `transaction` calls this."""
+        self.connection = connection
+        self.context = context
+        self.now = now
+        self._hooks: list[Hook] = []
+        self._last_hooks: list[Hook] = []
+        self._locals: dict[type, object] = {}
+
+    @property
+    def tenant_id(self) -> TenantId:
+        """The tenant of the context."""
+        return self.context.tenant_id
+
+    @property
+    def raw(self) -> psycopg.Connection:
+        """The driver's connection, inside the same transaction."""
+        return cast("psycopg.Connection", self.connection.connection.driver_connection)
+
+    def execute(self, statement: Executable, parameters: Parameters = None) -> CursorResult[Any]:
+        """Run a statement, `text()` or an expression. A list of parameters runs it once for each."""
+        return cast("CursorResult[Any]", self.connection.execute(statement, parameters))
+
+    def copy_in(self, statement: str, chunks: Iterable[bytes]) -> int:
+        """Feed `COPY ... FROM STDIN` and return the number of rows. The target is a temporary table: COPY refuses walled ones."""
+        with self.raw.cursor() as cursor:
+            with cursor.copy(sql.SQL(statement)) as copy:  # type: ignore[arg-type]
+                for chunk in chunks:
+                    copy.write(chunk)
+            return cursor.rowcount
+
+    def copy_out(self, statement: str, parameters: Mapping[str, Any] | None = None) -> Iterator[bytes]:
+        """Yield what `COPY (...) TO STDOUT` sends, block by block."""
+        with self.raw.cursor() as cursor, cursor.copy(sql.SQL(statement), parameters) as copy:  # type: ignore[arg-type]
+            for block in copy:
+                yield bytes(block)
+
+    def before_commit(self, hook: Hook, *, last: bool = False) -> None:
+        """Run `hook` once before COMMIT, in the order of registration; those with `last` after all others.
+
+        A hook that raises rolls the transaction back. A rolled-back transaction runs none.
+        """
+        (self._last_hooks if last else self._hooks).append(hook)
+
+    def local(self, kind: type[_T]) -> _T:
+        """Return the one object of this type that lives as long as this transaction, made on first use."""
+        if kind not in self._locals:
+            self._locals[kind] = kind()
+        return cast("_T", self._locals[kind])
+
+    def export_snapshot(self) -> str:
+        """Return the id under which other sessions see exactly what this one sees, while it is open."""
+        return str(self.execute(text("select pg_export_snapshot()")).scalar_one())
+
+    def run_hooks(self) -> None:
+        """Run what `before_commit` registered, also what the hooks themselves register."""
+        while self._hooks or self._last_hooks:
+            queue = self._hooks or self._last_hooks
+            queue.pop(0)(self)
+
+
+@contextmanager
+def transaction(connection: Connection, entry: Entry) -> Iterator[Session]:
+    """Open a transaction as the tenant of `entry`; commit at the end, roll back when anything raises."""
+    with connection.begin() as running:
+        session = _enter(connection, entry)
+        yield session
+        session.run_hooks()
+        running.commit()
+
+
+def _enter(connection: Connection, entry: Entry) -> Session:
+    if entry.snapshot is not None or entry.isolation == "repeatable read":
+        connection.execute(text("set transaction isolation level repeatable read"))
+    if entry.snapshot is not None:
+        literal = sql.Literal(entry.snapshot).as_string(None)
+        connection.exec_driver_sql(f"set transaction snapshot {literal}")
+    start = connection.execute(_START).one()
+    context = signed(entry.context.tenant_id, start.binding, entry.key)
+    connection.execute(_ENTER, {"context": context})
+    return Session(connection, entry.context, _EPOCH + timedelta(microseconds=start.microseconds))

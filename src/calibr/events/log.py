@@ -1,0 +1,71 @@
+"""Writes the event log: events are judged when they are emitted, and appended as the last statement of their transaction."""
+
+from dataclasses import dataclass, field
+
+from calibr.core.errors import Invalid, NotFound
+from calibr.db import Session
+from calibr.events.model import Event, envelope_bytes
+from calibr.registry import load_registry
+
+_BATCH = 5_000  # bounds the memory of one call; the counter stays locked until commit, so batches leave no gap either
+_APPEND = """
+  select calibr.append_events(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::uuid, %s::uuid, %s::text,
+                              %s::timestamptz, %s::bytea[])
+"""
+
+
+@dataclass(slots=True)
+class _Pending:
+    """The events of one transaction that are not appended yet."""
+
+    rows: list[tuple[Event, bytes]] = field(default_factory=list)
+
+
+def emit(session: Session, *events: Event) -> None:
+    """Append events at the end of the transaction, in this order.
+
+    Raises Invalid `event.schema` when one does not match the envelope or the schema of its type: then none of `events` is emitted.
+    """
+    pending = session.local(_Pending)
+    judged = [(event, _judged(session, event)) for event in events]
+    if judged and not pending.rows:
+        session.before_commit(_flush, last=True)
+    pending.rows.extend(judged)
+
+
+def _judged(session: Session, event: Event) -> bytes:
+    registry = load_registry()
+    subject = f"event/{event.type}"
+    try:
+        if not registry.is_valid(subject, event.schema_version, event.payload):
+            faults = registry.validate(subject, event.schema_version, event.payload)
+            said = "; ".join(f"{fault.path}: {fault.rule}" for fault in faults)
+            raise Invalid("event.schema", f"The event {event.type} does not match its schema: {said}", faults=tuple(faults))
+    except NotFound as err:
+        raise Invalid("event.schema", f"The event type {event.type} {event.schema_version} has no schema.") from err
+    return envelope_bytes(event, session.context, session.now)
+
+
+def _flush(session: Session) -> None:
+    pending = session.local(_Pending)
+    rows, pending.rows = pending.rows, []
+    for start in range(0, len(rows), _BATCH):
+        _append(session, rows[start : start + _BATCH])
+
+
+def _append(session: Session, rows: list[tuple[Event, bytes]]) -> None:
+    events = [event for event, _ in rows]
+    context = session.context
+    parameters = (
+        [event.event_id for event in events],
+        [event.aggregate_type for event in events],
+        [event.aggregate_id for event in events],
+        [event.type for event in events],
+        [event.schema_version for event in events],
+        context.correlation_id,
+        context.causation_id,
+        context.actor,
+        session.now,
+        [body for _, body in rows],
+    )
+    session.raw.execute(_APPEND, parameters, binary=True)

@@ -1,0 +1,50 @@
+"""What an event is, and the bytes that stand in the log as evidence of it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias
+
+import orjson
+
+from calibr.core.ids import EventId, new_uuid
+from calibr.db import Context
+
+JsonValue: TypeAlias = "dict[str, JsonValue] | list[JsonValue] | str | int | bool | None"
+
+
+def new_event_id() -> EventId:
+    """Return a new id, in the order of time."""
+    return EventId(new_uuid())
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A fact about one aggregate, in the past tense. Its payload follows the schema `event/<type>` of `schema_version`."""
+
+    type: str
+    aggregate_type: str
+    aggregate_id: str
+    payload: dict[str, JsonValue]
+    event_id: EventId = field(default_factory=new_event_id)
+    schema_version: str = "1.0.0"
+
+
+def envelope_bytes(event: Event, context: Context, at: datetime) -> bytes:
+    """Return the envelope as canonical JSON (RFC 8785).
+
+    Sorted keys without spaces are exactly that for what the schemas allow: ASCII keys, text, whole numbers, true, false, null.
+    """
+    envelope = {
+        "event_id": event.event_id,
+        "tenant_id": context.tenant_id,
+        "type": event.type,
+        "schema_version": event.schema_version,
+        "aggregate_type": event.aggregate_type,
+        "aggregate_id": event.aggregate_id,
+        "actor": context.actor,
+        "correlation_id": context.correlation_id,
+        "causation_id": context.causation_id,
+        "at": at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "payload": event.payload,
+    }
+    return orjson.dumps(envelope, option=orjson.OPT_SORT_KEYS)

@@ -1,0 +1,83 @@
+"""The one session door: signed context, commit and rollback, pools that leave nothing behind."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+
+from calibr.db import Context, Database, Role, Session
+
+NAMES = text("select name from calibr.app_user order by name")
+
+
+def test_a_tenant_sees_its_own_rows_only(database: Database, tenant: Context, other_tenant: Context) -> None:
+    rename = text("update calibr.app_user set name = 'Renamed'  || id")
+    with database.session(tenant) as session:
+        session.execute(rename)
+
+    with database.session(other_tenant) as session:
+        assert list(session.execute(NAMES).scalars()) == ["Ada", "Bob"]
+
+
+def test_an_exception_rolls_everything_back(database: Database, tenant: Context) -> None:
+    with pytest.raises(ZeroDivisionError), database.session(tenant) as session:
+        session.execute(text("update calibr.app_user set name = 'x' || name"))
+        raise ZeroDivisionError
+
+    with database.session(tenant) as session:
+        assert list(session.execute(NAMES).scalars()) == ["Ada", "Bob"]
+
+
+def test_now_is_the_start_of_the_transaction_by_the_clock_of_the_database(database: Database, tenant: Context) -> None:
+    with database.session(tenant) as session:
+        assert session.now == session.execute(text("select transaction_timestamp()")).scalar_one()
+        assert abs(session.now - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_hooks_run_once_in_order_and_the_last_ones_last(database: Database, tenant: Context) -> None:
+    calls: list[str] = []
+
+    def chained(session: Session) -> None:
+        calls.append("chained")
+        session.before_commit(lambda _: calls.append("late"))
+
+    with database.session(tenant) as session:
+        session.before_commit(lambda _: calls.append("flush"), last=True)
+        session.before_commit(chained)
+        session.before_commit(lambda _: calls.append("second"))
+
+    assert calls == ["chained", "second", "late", "flush"]
+
+
+def test_a_hook_that_raises_rolls_back(database: Database, tenant: Context) -> None:
+    def fail(session: Session) -> None:
+        session.execute(text("select 1/0"))
+
+    with pytest.raises(Exception, match="division by zero"), database.session(tenant) as session:
+        session.execute(text("update calibr.app_user set name = 'x' || name"))
+        session.before_commit(fail)
+
+    with database.session(tenant) as session:
+        assert list(session.execute(NAMES).scalars()) == ["Ada", "Bob"]
+
+
+def test_a_snapshot_shows_the_same_to_another_session(database: Database, tenant: Context) -> None:
+    with database.session(tenant, isolation="repeatable read") as first:
+        snapshot = first.export_snapshot()
+        with database.session(tenant) as writer:
+            writer.execute(text("update calibr.app_user set name = 'x' || name"))
+        with database.session(tenant, role=Role.WORKER, snapshot=snapshot) as second:
+            assert list(second.execute(NAMES).scalars()) == ["Ada", "Bob"]
+
+
+def test_copy_goes_through_a_temporary_table(database: Database, tenant: Context) -> None:
+    with database.session(tenant) as session:
+        session.execute(text("create temporary table load(n int) on commit drop"))
+        assert session.copy_in("copy load from stdin", [b"1\n2", b"3\n"]) == 2
+        assert b"".join(session.copy_out("copy (select sum(n) from load) to stdout")) == b"24\n"
+
+
+def test_the_directory_lists_all_tenants_to_the_worker(
+    database: Database, tenant: Context, other_tenant: Context
+) -> None:
+    assert {tenant.tenant_id, other_tenant.tenant_id} <= set(database.directory())
