@@ -1,0 +1,115 @@
+"""How many variant writes per second the sandbox store takes over HTTP, from one raw client.
+
+The server is a process of its own, pinned to one core where the system can do that. Run it as
+`python benchmarks/sandbox_writes.py [--variants-per-call 8] [--seconds 10]`; it prints one JSON line.
+"""
+
+import argparse
+import http.client
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Final
+
+_TOKEN: Final = "shpat_benchmark"  # noqa: S105 - of a server that lives for seconds
+_UPDATE: Final = """
+mutation UpdatePrices($productId: ID!, $variants: [ProductVariantsBulkInput!]!) {
+  productVariantsBulkUpdate(productId: $productId, variants: $variants, allowPartialUpdates: true) {
+    product { id }
+    productVariants { id price compareAtPrice }
+    userErrors { field message code }
+  }
+}
+"""
+_PRODUCTS: Final = """
+query Page($after: String) {
+  products(first: 50, after: $after) {
+    nodes { id variants(first: 10) { nodes { id } } }
+    pageInfo { hasNextPage endCursor }
+  }
+}
+"""
+
+
+class Client:
+    """A raw client on one kept connection."""
+
+    def __init__(self, url: str) -> None:
+        """Connect to a sandbox."""
+        self._connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)
+
+    def call(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+        """Send one call and return its data. Errors end the benchmark."""
+        body = json.dumps({"query": query, "variables": variables})
+        headers = {"Content-Type": "application/json", "X-Shopify-Access-Token": _TOKEN}
+        self._connection.request("POST", "/admin/api/2026-10/graphql.json", body, headers)
+        answer = json.loads(self._connection.getresponse().read())
+        if "errors" in answer:
+            raise SystemExit(json.dumps(answer["errors"]))
+        data: dict[str, Any] = answer["data"]
+        return data
+
+
+def read_products(client: Client, per_call: int, wanted: int) -> list[tuple[str, list[str]]]:
+    """Return products with the variants that one call each will write."""
+    found: list[tuple[str, list[str]]] = []
+    after = None
+    while len(found) < wanted:
+        page = client.call(_PRODUCTS, {"after": after})["products"]
+        for product in page["nodes"]:
+            ids = [variant["id"] for variant in product["variants"]["nodes"]][:per_call]
+            if len(ids) == per_call:
+                found.append((product["id"], ids))
+        if not page["pageInfo"]["hasNextPage"]:
+            break
+        after = page["pageInfo"]["endCursor"]
+    return found
+
+
+def write_for(client: Client, products: list[tuple[str, list[str]]], seconds: float) -> tuple[int, int]:
+    """Write prices until the time is over; returns calls and variant writes."""
+    calls = writes = 0
+    deadline = time.perf_counter() + seconds
+    for number, (product_id, ids) in enumerate(itertools.cycle(products)):
+        if time.perf_counter() >= deadline:
+            break
+        price = f"{10 + number % 90}.{number % 100:02d}"
+        rows = [{"id": variant_id, "price": price, "compareAtPrice": "120.00"} for variant_id in ids]
+        payload = client.call(_UPDATE, {"productId": product_id, "variants": rows})["productVariantsBulkUpdate"]
+        if payload["userErrors"]:
+            raise SystemExit(json.dumps(payload["userErrors"]))
+        calls += 1
+        writes += len(ids)
+    return calls, writes
+
+
+def main() -> None:
+    """Start a server on a generated catalog, write to it, print the rate, stop it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--variants-per-call", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        options = ["--db", str(Path(folder) / "shop.db"), "--products", "20000", "--plan", "enterprise"]
+        command = [sys.executable, "-m", "calibr_sandbox", "serve", "--token", _TOKEN, *options]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as server:  # noqa: S603 - our own command line
+            try:
+                if hasattr(os, "sched_setaffinity"):
+                    os.sched_setaffinity(server.pid, {min(os.sched_getaffinity(0))})
+                url = json.loads(server.stdout.readline())["url"] if server.stdout else ""
+                client = Client(url)
+                products = read_products(client, arguments.variants_per_call, 1_000)
+                calls, writes = write_for(client, products, arguments.seconds)
+            finally:
+                server.terminate()
+    rates = {"calls_per_s": round(calls / arguments.seconds), "variant_writes_per_s": round(writes / arguments.seconds)}
+    sys.stdout.write(json.dumps({"variants_per_call": arguments.variants_per_call, **rates}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,229 @@
+"""Reads the query of a bulk operation: refuses what Shopify refuses, and compiles the rest to projections."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    GraphQLSchema,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionSetNode,
+    StringValueNode,
+    get_named_type,
+    parse,
+    validate,
+)
+
+from calibr_sandbox.errors import translate
+from calibr_sandbox.fields import GETTERS, Getter, ShopContext
+from calibr_sandbox.search import PRODUCT_FIELDS, VARIANT_FIELDS, Filter, SearchError, parse_search
+
+MAX_BYTES: Final = 65_535
+_MAX_CONNECTIONS: Final = 5
+_MAX_DEPTH: Final = 2
+_ROOTS: Final = {"products": ("Product", PRODUCT_FIELDS), "productVariants": ("ProductVariant", VARIANT_FIELDS)}
+
+Projection = Callable[[Any, ShopContext], dict[str, Any]]
+"""Turns a row into the object of one line."""
+
+
+class RefusedQueryError(Exception):
+    """The query cannot run in bulk; `messages` says why."""
+
+    def __init__(self, *messages: str) -> None:
+        """Keep the user errors' messages."""
+        super().__init__(messages[0])
+        self.messages = messages
+
+
+@dataclass(frozen=True, slots=True)
+class BulkQuery:
+    """A bulk query ready to run: which rows of which root, their lines, their children's lines if any."""
+
+    root: str
+    where: Filter
+    project: Projection
+    project_child: Projection | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Connection:
+    """A connection of the document: its field, how many connections are around it, its node's fields."""
+
+    field: FieldNode
+    depth: int
+    node: SelectionSetNode | None
+    uses_nodes: bool
+
+
+def read_bulk_query(schema: GraphQLSchema, text: str) -> BulkQuery:
+    """Check and compile a query. Raises RefusedQueryError with Shopify's messages."""
+    size = len(text.encode())
+    if size > MAX_BYTES:
+        message = f"Query is too large ({size} bytes; maximum is {MAX_BYTES} bytes)"
+        raise RefusedQueryError(message)
+    try:
+        document = parse(text)
+    except GraphQLError as error:
+        message = f"Invalid bulk query: {translate(error)['message']}"
+        raise RefusedQueryError(message) from error
+    reader = _Reader(schema, document)
+    reader.check()
+    return reader.compile()
+
+
+class _Reader:
+    """Walks one document."""
+
+    def __init__(self, schema: GraphQLSchema, document: DocumentNode) -> None:
+        self._schema = schema
+        self._document = document
+        self._fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+        operations = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
+        if len(operations) != 1 or operations[0].operation is not OperationType.QUERY:
+            message = "Invalid operation type. Only `query` operations are supported."
+            raise RefusedQueryError(message)
+        self._roots = list(self._fields(operations[0].selection_set))
+
+    def check(self) -> None:
+        """Apply the rules of bulk queries, then the schema."""
+        connections = list(self._connections(self._roots, 0))
+        messages = [*self._root_messages(), *_shape_messages(connections), *self._parent_messages(connections)]
+        if not messages:
+            errors = validate(self._schema, self._document)
+            messages = [f"Invalid bulk query: {translate(error)['message']}" for error in errors]
+        if messages:
+            raise RefusedQueryError(*messages)
+
+    def compile(self) -> BulkQuery:
+        """Compile a checked document."""
+        root = self._roots[0]
+        if len(self._roots) > 1 or root.name.value not in _ROOTS:
+            message = "Bulk queries of the sandbox have one top level field: `products` or `productVariants`."
+            raise RefusedQueryError(message)
+        type_name, search_fields = _ROOTS[root.name.value]
+        node = self._node_of(root)
+        nested = [field for field in self._fields(node) if field.name.value == "variants"]
+        children = [self._projection(self._node_of(field), "ProductVariant") for field in nested]
+        try:
+            where = parse_search(_query_argument(root), search_fields)
+        except SearchError as error:
+            raise RefusedQueryError(str(error)) from error
+        project = self._projection(node, type_name)
+        return BulkQuery(root.name.value, where, project, children[0] if children else None)
+
+    def _root_messages(self) -> Iterator[str]:
+        for field in self._roots:
+            if field.name.value in {"node", "nodes"}:
+                yield f"Bulk queries cannot contain a top level `{field.name.value}` field."
+
+    def _parent_messages(self, connections: list[_Connection]) -> Iterator[str]:
+        without_id = [
+            connection.field.name.value
+            for connection in connections
+            if connection.node is not None and self._needs_id(connection.node)
+        ]
+        if without_id:
+            yield (
+                "The parent 'node' field for a nested connection must select the 'id' field without an alias and "
+                f"must be of 'ID' return type. Connection fields without 'id': {', '.join(without_id)}."
+            )
+
+    def _needs_id(self, node: SelectionSetNode) -> bool:
+        fields = list(self._fields(node))
+        nests = any(True for _ in self._connections(fields, 0))
+        return nests and not any(field.name.value == "id" and field.alias is None for field in fields)
+
+    def _connections(self, fields: list[FieldNode], depth: int) -> Iterator[_Connection]:
+        for field in fields:
+            below = list(self._fields(field.selection_set)) if field.selection_set else []
+            names = {child.name.value for child in below}
+            is_connection = bool(names & {"edges", "nodes"})
+            if is_connection:
+                uses_nodes = "nodes" in names
+                yield _Connection(field, depth, None if uses_nodes else self._node_of(field), uses_nodes)
+            yield from self._connections(below, depth + 1 if is_connection else depth)
+
+    def _node_of(self, connection: FieldNode) -> SelectionSetNode:
+        for edges in self._fields(connection.selection_set):
+            for node in self._fields(edges.selection_set) if edges.name.value == "edges" else ():
+                if node.name.value == "node" and node.selection_set:
+                    return node.selection_set
+        message = f"The connection '{connection.name.value}' must select 'edges' > 'node'."
+        raise RefusedQueryError(message)
+
+    def _projection(self, selection: SelectionSetNode, type_name: str) -> Projection:
+        """Compile the fields of a node to one function from its row to an object."""
+        parts = [
+            (field.alias.value if field.alias else field.name.value, self._reader_of(field, type_name))
+            for field in self._fields(selection, type_name)
+            if not self._is_connection(field, type_name)
+        ]
+        return lambda row, shop: {key: read(row, shop) for key, read in parts}
+
+    def _reader_of(self, field: FieldNode, type_name: str) -> Getter:
+        name = field.name.value
+        if name == "__typename":
+            return lambda _row, _shop: type_name
+        read = GETTERS[type_name][name]
+        if field.selection_set is None:
+            return read
+        named = get_named_type(self._schema.get_type(type_name).fields[name].type)  # type: ignore[union-attr]
+        below = self._projection(field.selection_set, named.name)
+
+        def read_below(row: Any, shop: ShopContext) -> Any:  # noqa: ANN401 - rows and JSON of any field
+            value = read(row, shop)
+            if isinstance(value, list):
+                return [below(item, shop) for item in value]
+            return None if value is None else below(value, shop)
+
+        return read_below
+
+    def _is_connection(self, field: FieldNode, type_name: str) -> bool:
+        if field.name.value.startswith("__"):
+            return False
+        named = get_named_type(self._schema.get_type(type_name).fields[field.name.value].type)  # type: ignore[union-attr]
+        return named.name.endswith("Connection")
+
+    def _fields(self, selection: SelectionSetNode | None, type_name: str | None = None) -> Iterator[FieldNode]:
+        """Yield the selected fields, looking through fragments (of this type, when one is given)."""
+        for node in selection.selections if selection else ():
+            if isinstance(node, FieldNode):
+                yield node
+                continue
+            fragment = self._fragments.get(node.name.value) if isinstance(node, FragmentSpreadNode) else node
+            if isinstance(fragment, FragmentDefinitionNode | InlineFragmentNode):
+                condition = fragment.type_condition
+                if type_name is None or condition is None or condition.name.value in {type_name, "Node"}:
+                    yield from self._fields(fragment.selection_set, type_name)
+
+
+def _shape_messages(connections: list[_Connection]) -> Iterator[str]:
+    by_nodes = [connection.field.name.value for connection in connections if connection.uses_nodes]
+    if by_nodes:
+        listed = ", ".join(f"'{name}'" for name in by_nodes)
+        yield (
+            "All connection fields in a bulk query must select their contents using 'edges' > 'node', e.g: "
+            f"'{by_nodes[0]} {{ edges {{ node {{'. Selecting via 'nodes' is not supported. "
+            f"Invalid connection fields: {listed}."
+        )
+    if not connections:
+        yield "Bulk queries must contain at least one connection."
+    if len(connections) > _MAX_CONNECTIONS:
+        yield f"Bulk queries cannot contain more than {_MAX_CONNECTIONS} connections."
+    if any(connection.depth > _MAX_DEPTH for connection in connections):
+        yield f"Bulk queries cannot contain connections with a nesting depth greater than {_MAX_DEPTH}."
+
+
+def _query_argument(field: FieldNode) -> str | None:
+    for argument in field.arguments or ():
+        if argument.name.value == "query" and isinstance(argument.value, StringValueNode):
+            return argument.value.value
+    return None

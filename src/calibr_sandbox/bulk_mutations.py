@@ -1,0 +1,30 @@
+"""`bulkOperationRunQuery` and `bulkOperationCancel`."""
+
+from typing import Any
+
+from graphql import GraphQLResolveInfo
+
+from calibr_sandbox.context import RequestContext
+from calibr_sandbox.queries import number_of
+
+
+def resolve_run_query(
+    _root: object,
+    info: GraphQLResolveInfo,
+    query: str,
+    groupObjects: bool = False,  # noqa: FBT001, FBT002, N803 - the argument's name in the schema
+) -> dict[str, Any]:
+    """Start a bulk query, or say why not."""
+    context: RequestContext = info.context
+    started = context.bulk.start(query, group_objects=groupObjects)
+    return {"bulkOperation": started.operation, "userErrors": started.errors}
+
+
+def resolve_cancel(_root: object, info: GraphQLResolveInfo, id: str) -> dict[str, Any]:  # noqa: A002
+    """Cancel a bulk operation; the answer is its state right after asking."""
+    context: RequestContext = info.context
+    row, refusal = context.bulk.cancel(number_of(id, "BulkOperation"))
+    if refusal is None:
+        return {"bulkOperation": row, "userErrors": []}
+    path = ["id"] if row is None else None
+    return {"bulkOperation": row, "userErrors": [{"field": path, "message": refusal}]}

@@ -1,0 +1,63 @@
+"""What a sandbox shop is set up with: plan, token, currency, scopes, delays. Values only, no I/O."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+API_VERSION: Final = "2026-10"
+MAX_QUERY_COST: Final = 1_000
+MAX_PAGE_SIZE: Final = 250
+MAX_ARRAY_SIZE: Final = 250
+MAX_VARIANTS_PER_PRODUCT: Final = 2_048
+MAX_BULK_QUERIES: Final = 5
+DEFAULT_TOKEN: Final = "shpat_sandbox"  # noqa: S105 - the well-known token of a server that holds no secrets
+DEFAULT_SCOPES: Final = ("read_inventory", "read_markets", "read_products", "write_products")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A rate-limit profile: bucket size in points and points restored per second."""
+
+    name: str
+    bucket: int
+    restore_per_s: int
+
+
+PLANS: Final[dict[str, Plan]] = {
+    "standard": Plan("Standard", 2_000, 100),
+    "advanced": Plan("Advanced", 4_000, 200),
+    "plus": Plan("Plus", 20_000, 1_000),
+    "enterprise": Plan("Enterprise", 40_000, 2_000),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxConfig:
+    """Everything a sandbox server needs to start.
+
+    `currency` is used only when `db` is created; an existing file keeps its own. `bulk_delay_s` is how long
+    a bulk operation stays CREATED, and then at least how long it stays RUNNING.
+    """
+
+    db: Path
+    plan: str = "plus"
+    tokens: tuple[str, ...] = (DEFAULT_TOKEN,)
+    currency: str = "USD"
+    scopes: tuple[str, ...] = DEFAULT_SCOPES
+    shop_name: str = "Calibr Sandbox"
+    shop_domain: str = "calibr-sandbox.myshopify.com"
+    bulk_delay_s: float = 0.2
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse a plan that does not exist, a missing token or a negative delay."""
+        if self.plan not in PLANS:
+            known = ", ".join(sorted(PLANS))
+            message = f"plan: {self.plan!r} is unknown; known plans are {known}"
+            raise ValueError(message)
+        if not self.tokens or not all(self.tokens):
+            message = "tokens: at least one access token is needed and none may be empty"
+            raise ValueError(message)
+        if self.bulk_delay_s < 0:
+            message = f"bulk_delay_s: {self.bulk_delay_s} is negative; a delay is zero or more seconds"
+            raise ValueError(message)

@@ -1,0 +1,189 @@
+"""The routes under `/sandbox/`: a merchant's edits, counters, the journal, faults, result files."""
+
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from typing import Any, Final
+
+import orjson
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+
+from calibr_sandbox.catalog import count_products, count_variants, find_variant
+from calibr_sandbox.endpoint import Shop
+from calibr_sandbox.faults import FaultKind, FaultRule
+from calibr_sandbox.ids import parse_gid
+from calibr_sandbox.money import parse_decimal, to_shop_text
+from calibr_sandbox.rows import VariantRow
+from calibr_sandbox.search import EVERYTHING
+from calibr_sandbox.variants_update import write_variants
+
+_JOURNAL: Final = ("seq", "call", "source", "at", "variant_id", "price", "compare_at_price", "cost")
+_AMOUNTS: Final = {"price": "price", "compareAtPrice": "compare_at_price", "cost": "cost"}
+_MAX_JOURNAL: Final = 10_000
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class _BadInputError(ValueError):
+    """The caller sent something that cannot be done."""
+
+
+class Control:
+    """The handlers, on one shop."""
+
+    def __init__(self, shop: Shop) -> None:
+        """Serve this shop."""
+        self._shop = shop
+
+    def routes(self) -> list[Route]:
+        """List the routes."""
+        return [
+            Route("/sandbox/health", _guarded(self.health), methods=["GET"]),
+            Route("/sandbox/stats", _guarded(self.stats), methods=["GET"]),
+            Route("/sandbox/journal", _guarded(self.journal), methods=["GET"]),
+            Route("/sandbox/variants/{id:path}", _guarded(self.show_variant), methods=["GET"]),
+            Route("/sandbox/variants/{id:path}", _guarded(self.edit_variant), methods=["POST"]),
+            Route("/sandbox/faults", _guarded(self.list_faults), methods=["GET"]),
+            Route("/sandbox/faults", _guarded(self.add_fault), methods=["POST"]),
+            Route("/sandbox/faults", _guarded(self.clear_faults), methods=["DELETE"]),
+            Route("/sandbox/throttle", _guarded(self.throttle), methods=["POST"]),
+            Route("/sandbox/bulk-results/{name}", self.bulk_result, methods=["GET"]),
+        ]
+
+    async def health(self, _request: Request) -> object:
+        """Say that the server answers."""
+        return {"status": "ok"}
+
+    async def stats(self, _request: Request) -> object:
+        """Count what was called, refused, written and stored."""
+        return await run_in_threadpool(self._count)
+
+    async def journal(self, request: Request) -> object:
+        """Return the accepted writes after a sequence number, in their order."""
+        after, limit = _integer(request, "after", 0), _integer(request, "limit", _MAX_JOURNAL)
+        sql = f"SELECT {', '.join(_JOURNAL)} FROM journal WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
+        rows = await run_in_threadpool(self._shop.store.fetch_all, sql, (after, min(limit, _MAX_JOURNAL)))
+        return {"writes": [dict(zip(_JOURNAL, row, strict=True)) for row in rows]}
+
+    async def show_variant(self, request: Request) -> object:
+        """Return the stored values of a variant."""
+        return _variant_json(self._find(request))
+
+    async def edit_variant(self, request: Request) -> object:
+        """Set price, compareAtPrice or cost by hand, as a merchant does; null clears the last two."""
+        row, changes = self._find(request), await _json_object(request)
+        unknown = sorted(set(changes) - set(_AMOUNTS))
+        if unknown or not changes:
+            message = f"send one or more of {', '.join(_AMOUNTS)}; not {', '.join(unknown) or 'an empty object'}"
+            raise _BadInputError(message)
+        values = {_AMOUNTS[name]: self._amount_text(name, value) for name, value in changes.items()}
+        edited = row._replace(**values)
+        with self._shop.store.transaction() as connection:
+            write_variants(connection, [edited], source="hand")
+        return _variant_json(self._find(request))
+
+    async def list_faults(self, _request: Request) -> object:
+        """List the fault rules in force."""
+        return {"faults": self._shop.faults.rules()}
+
+    async def add_fault(self, request: Request) -> object:
+        """Put a fault rule into force."""
+        body = await _json_object(request)
+        try:
+            kind = FaultKind(body.pop("kind", ""))
+            self._shop.faults.add(FaultRule(kind, **body))
+        except (ValueError, TypeError) as error:
+            known = ", ".join(FaultKind)
+            message = f"{error}; a fault has a kind ({known}) and may have rate, count, seed, mutations_only"
+            raise _BadInputError(message) from error
+        return {"faults": self._shop.faults.rules()}
+
+    async def clear_faults(self, _request: Request) -> object:
+        """Drop all fault rules."""
+        self._shop.faults.clear()
+        return {"faults": []}
+
+    async def throttle(self, _request: Request) -> object:
+        """Empty every token's bucket now."""
+        for token in self._shop.config.tokens:
+            self._shop.bucket(token).drain()
+        return {"status": "drained"}
+
+    async def bulk_result(self, request: Request) -> Response:
+        """Send the result file of a completed bulk operation."""
+        path = self._shop.bulk.result_file(request.path_params["name"])
+        if path is None or not path.exists():
+            return Response("no such result", status_code=404, media_type="text/plain")
+        return FileResponse(path, media_type="application/jsonl")
+
+    def _count(self) -> dict[str, object]:
+        store = self._shop.store
+        by_source = dict(store.fetch_all("SELECT source, count(*) FROM journal GROUP BY source"))
+        return {
+            **self._shop.stats.as_json(),
+            "products": count_products(store, EVERYTHING),
+            "variants": count_variants(store, EVERYTHING),
+            "accepted_variant_writes": by_source.get("api", 0),
+            "edits_by_hand": by_source.get("hand", 0),
+        }
+
+    def _find(self, request: Request) -> VariantRow:
+        text = request.path_params["id"]
+        parsed = parse_gid(text)
+        number = int(text) if text.isdecimal() else parsed.number if parsed else 0
+        row = find_variant(self._shop.store, number)
+        if row is None:
+            message = f"there is no variant {text!r}"
+            raise LookupError(message)
+        return row
+
+    def _amount_text(self, name: str, value: object) -> str | None:
+        if value is None and name != "price":
+            return None
+        if not isinstance(value, str | int) or isinstance(value, bool):
+            message = f"{name}: {value!r} is not an amount; write it as text, as in \"19.99\""
+            raise _BadInputError(message)
+        amount: Decimal = parse_decimal(str(value))
+        return to_shop_text(amount, self._shop.store.currency)
+
+
+def _guarded(handler: Callable[[Request], Awaitable[object]]) -> Handler:
+    """Answer in JSON; 404 for what does not exist, 400 with a sentence for bad input."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return _json(await handler(request))
+        except LookupError as error:
+            return _json({"error": str(error)}, 404)
+        except ValueError as error:
+            return _json({"error": str(error)}, 400)
+
+    return answer
+
+
+async def _json_object(request: Request) -> dict[str, Any]:
+    parsed = orjson.loads(await request.body() or b"null")
+    if not isinstance(parsed, dict):
+        message = "the body must be a JSON object"
+        raise _BadInputError(message)
+    return parsed
+
+
+def _integer(request: Request, name: str, default: int) -> int:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not text.isdecimal():
+        message = f"{name}: {text!r} is not a number"
+        raise _BadInputError(message)
+    return int(text)
+
+
+def _variant_json(row: VariantRow) -> dict[str, object]:
+    return row._asdict()
+
+
+def _json(body: object, status: int = 200) -> Response:
+    return Response(orjson.dumps(body), status, media_type="application/json")

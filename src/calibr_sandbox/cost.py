@@ -1,0 +1,263 @@
+"""What a query costs, before (requested) and after (actual) it runs.
+
+The rules were read off recorded answers, Shopify publishes none: an object is 1, a connection
+2 + max(1, floor(2 ln n)) times its node, money and page info are free, a count at the root is 10, a mutation
+is 10 (its payload's own objects are free), `nodes(ids:)` is 1 + its dearest fragment however many ids.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, Final
+
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    InlineFragmentNode,
+    IntValueNode,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionSetNode,
+    VariableNode,
+    get_named_type,
+)
+
+_FREE_TYPES: Final = frozenset({"MoneyV2", "PageInfo"})
+_BASE: Final = 10
+_CONNECTION: Final = 2
+
+Variables = Mapping[str, Any]
+
+
+class Kind(Enum):
+    """How a field is priced."""
+
+    FREE = auto()
+    OBJECT = auto()
+    CONNECTION = auto()
+    ABSTRACT = auto()
+    COUNT = auto()
+    MUTATION = auto()
+    PRICE_UPDATE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """The number a connection was asked for: written in the query, or the name of the variable that holds it."""
+
+    literal: int | None
+    variable: str | None
+
+    def value(self, variables: Variables) -> int | None:
+        """Return the number, or None when it was not given."""
+        if self.variable is None:
+            return self.literal
+        found = variables.get(self.variable)
+        return found if isinstance(found, int) else None
+
+
+@dataclass(frozen=True, slots=True)
+class CostNode:
+    """A priced field of one document. `owner` is the type the field was selected on."""
+
+    key: str
+    owner: str
+    kind: Kind
+    sizes: tuple[Size, ...]
+    children: tuple["CostNode", ...]
+    rows: Size | None = None
+
+
+def requested_cost(plan: tuple[CostNode, ...], variables: Variables) -> int:
+    """Price a document with these variables before it runs."""
+    return sum(_requested(node, variables) for node in plan)
+
+
+def actual_cost(plan: tuple[CostNode, ...], variables: Variables, data: object) -> int:
+    """Price what really came back. Never more than the requested cost."""
+    if not isinstance(data, dict):
+        return sum(_own(node, variables) for node in plan)
+    total = sum(_actual(node, variables, data.get(node.key)) for node in plan)
+    return min(total, requested_cost(plan, variables))
+
+
+def _own(node: CostNode, variables: Variables) -> int:
+    if node.kind is Kind.PRICE_UPDATE:
+        tenths = 10 * _BASE + 2 * ((node.rows.value(variables) or 0) if node.rows else 0)
+        return tenths // 10
+    by_kind = {Kind.FREE: 0, Kind.CONNECTION: _CONNECTION, Kind.COUNT: _BASE, Kind.MUTATION: _BASE}
+    return by_kind.get(node.kind, 1)
+
+
+def _times(count: int) -> int:
+    return max(1, math.floor(2 * math.log(count))) if count > 0 else 1
+
+
+def _requested(node: CostNode, variables: Variables) -> int:
+    own = _own(node, variables)
+    if node.kind is Kind.ABSTRACT:
+        owners = {child.owner for child in node.children}
+        return own + max((_sum_of(node, owner, variables) for owner in owners), default=0)
+    below = sum(_requested(child, variables) for child in node.children)
+    if node.kind is not Kind.CONNECTION:
+        return own + below
+    asked = [n for n in (size.value(variables) for size in node.sizes) if n is not None]
+    return own + (_times(asked[0]) * (1 + below) if asked else 0)
+
+
+def _sum_of(node: CostNode, owner: str, variables: Variables) -> int:
+    return sum(_requested(child, variables) for child in node.children if child.owner == owner)
+
+
+def _actual(node: CostNode, variables: Variables, value: object) -> int:
+    own = _own(node, variables)
+    if value is None:
+        return own if node.kind in {Kind.MUTATION, Kind.PRICE_UPDATE, Kind.CONNECTION, Kind.COUNT} else 0
+    if isinstance(value, list):
+        present = [item for item in value if isinstance(item, dict)]
+        dearest = max((_below(node, variables, item) for item in present), default=0)
+        return own + dearest if present else 0
+    if not isinstance(value, dict):
+        return own
+    if node.kind is not Kind.CONNECTION:
+        return own + _below(node, variables, value)
+    rows = _rows_of(value)
+    dearest = max((_below(node, variables, row) for row in rows), default=0)
+    return own + _times(len(rows)) * (1 + dearest)
+
+
+def _below(node: CostNode, variables: Variables, item: dict[str, Any]) -> int:
+    return sum(_actual(child, variables, item[child.key]) for child in node.children if child.key in item)
+
+
+def _rows_of(connection: dict[str, Any]) -> list[dict[str, Any]]:
+    for value in connection.values():
+        if isinstance(value, list):
+            return [row.get("node", row) for row in value if isinstance(row, dict)]
+    return []
+
+
+class CostCompiler:
+    """Turns one operation into its priced fields."""
+
+    def __init__(self, schema: GraphQLSchema, fragments: dict[str, FragmentDefinitionNode]) -> None:
+        """Take the schema and the named fragments of the document."""
+        self._schema = schema
+        self._fragments = fragments
+
+    def compile(self, operation: OperationDefinitionNode) -> tuple[CostNode, ...]:
+        """Price the fields of an operation."""
+        root = self._schema.get_root_type(operation.operation)
+        if root is None:
+            message = f"the schema has no {operation.operation.value}"
+            raise ValueError(message)
+        is_mutation = operation.operation is OperationType.MUTATION
+        return tuple(
+            self._root(owner, field, is_mutation=is_mutation)
+            for owner, field in self._fields(operation.selection_set, root)
+            if not field.name.value.startswith("__")
+        )
+
+    def _root(self, owner: GraphQLObjectType, field: FieldNode, *, is_mutation: bool) -> CostNode:
+        node = self._node(owner, field)
+        if node is None:
+            return CostNode(_key(field), owner.name, Kind.FREE, (), ())
+        if not is_mutation:
+            kind = Kind.COUNT if field.name.value.endswith("Count") else node.kind
+            return CostNode(node.key, node.owner, kind, node.sizes, node.children)
+        payload = tuple(
+            CostNode(child.key, child.owner, Kind.FREE, child.sizes, child.children) for child in node.children
+        )
+        is_price_update = field.name.value == "productVariantsBulkUpdate"
+        kind = Kind.PRICE_UPDATE if is_price_update else Kind.MUTATION
+        return CostNode(node.key, node.owner, kind, (), payload, array_size(field, "variants"))
+
+    def _node(self, owner: GraphQLObjectType, field: FieldNode) -> CostNode | None:
+        if field.selection_set is None or field.name.value.startswith("__"):
+            return None
+        named = get_named_type(owner.fields[field.name.value].type)
+        key, selection = _key(field), field.selection_set
+        if isinstance(named, GraphQLInterfaceType):
+            return CostNode(key, owner.name, Kind.ABSTRACT, (), self._abstract(selection, named))
+        if not isinstance(named, GraphQLObjectType):
+            return None
+        if named.name.endswith("Connection"):
+            sizes = tuple(size for name in ("first", "last") if (size := _integer(field, name)))
+            return CostNode(key, owner.name, Kind.CONNECTION, sizes, self._connection(selection, named))
+        kind = Kind.FREE if named.name in _FREE_TYPES else Kind.OBJECT
+        return CostNode(key, owner.name, kind, (), self._children(selection, named))
+
+    def _children(self, selection: SelectionSetNode, owner: GraphQLObjectType) -> tuple[CostNode, ...]:
+        nodes = (self._node(kind, field) for kind, field in self._fields(selection, owner))
+        return tuple(node for node in nodes if node is not None)
+
+    def _connection(self, selection: SelectionSetNode, owner: GraphQLObjectType) -> tuple[CostNode, ...]:
+        children: list[CostNode] = []
+        for kind, field in self._fields(selection, owner):
+            named = get_named_type(kind.fields[field.name.value].type) if field.selection_set else None
+            if field.selection_set is None or not isinstance(named, GraphQLObjectType):
+                continue
+            if field.name.value == "edges":
+                children.extend(self._connection(field.selection_set, named))
+            elif field.name.value in {"node", "nodes"}:
+                children.extend(self._children(field.selection_set, named))
+        return tuple(children)
+
+    def _abstract(self, selection: SelectionSetNode, owner: GraphQLInterfaceType) -> tuple[CostNode, ...]:
+        possible = self._schema.get_possible_types(owner)
+        return tuple(node for kind in possible for node in self._children(selection, kind) if node.owner == kind.name)
+
+    def _fields(
+        self, selection: SelectionSetNode, owner: GraphQLObjectType
+    ) -> list[tuple[GraphQLObjectType, FieldNode]]:
+        """List the fields selected on a concrete type, looking through fragments that apply to it."""
+        found: list[tuple[GraphQLObjectType, FieldNode]] = []
+        for node in selection.selections:
+            if isinstance(node, FieldNode):
+                found.append((owner, node))
+                continue
+            fragment = self._fragments[node.name.value] if isinstance(node, FragmentSpreadNode) else node
+            if isinstance(fragment, FragmentDefinitionNode | InlineFragmentNode) and self._applies(fragment, owner):
+                found.extend(self._fields(fragment.selection_set, owner))
+        return found
+
+    def _applies(self, fragment: FragmentDefinitionNode | InlineFragmentNode, owner: GraphQLObjectType) -> bool:
+        condition = fragment.type_condition
+        names = {owner.name, *(interface.name for interface in owner.interfaces)}
+        return condition is None or condition.name.value in names
+
+
+def _key(field: FieldNode) -> str:
+    return field.alias.value if field.alias else field.name.value
+
+
+def _integer(field: FieldNode, name: str) -> Size | None:
+    for argument in field.arguments or ():
+        if argument.name.value != name:
+            continue
+        if isinstance(argument.value, VariableNode):
+            return Size(None, argument.value.name.value)
+        if isinstance(argument.value, IntValueNode):
+            return Size(int(argument.value.value), None)
+    return None
+
+
+def array_size(field: FieldNode, name: str) -> Size | None:
+    """Find the length of a list argument; `with_lengths` makes it known when it comes in a variable."""
+    for argument in field.arguments or ():
+        if argument.name.value == name:
+            if isinstance(argument.value, VariableNode):
+                return Size(None, f"{argument.value.name.value}.length")
+            return Size(len(getattr(argument.value, "values", ())), None)
+    return None
+
+
+def with_lengths(variables: dict[str, Any]) -> dict[str, Any]:
+    """Add the length of each list among the variables, as `<name>.length`."""
+    lengths = {f"{name}.length": len(value) for name, value in variables.items() if isinstance(value, list)}
+    return {**variables, **lengths} if lengths else variables

@@ -1,0 +1,128 @@
+"""Parsed, validated and priced documents, kept because clients send the same few over and over."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    parse,
+    validate,
+)
+
+from calibr_sandbox.config import MAX_ARRAY_SIZE, MAX_PAGE_SIZE, MAX_VARIANTS_PER_PRODUCT
+from calibr_sandbox.cost import CostCompiler, CostNode, Size, array_size
+from calibr_sandbox.errors import ErrorBody, input_too_large, translate
+
+_CACHED: Final = 512
+_MAX_TOKENS: Final = 20_000
+_ARRAY_CAPS: Final = {"ids": MAX_ARRAY_SIZE, "variants": MAX_VARIANTS_PER_PRODUCT}
+
+
+class RefusedDocumentError(Exception):
+    """The document cannot run; `errors` says why."""
+
+    def __init__(self, errors: list[ErrorBody]) -> None:
+        """Keep the response's errors."""
+        super().__init__(errors[0]["message"])
+        self.errors = errors
+
+
+@dataclass(frozen=True, slots=True)
+class ListArgument:
+    """A list argument of a root field, with its path in an error and the most it may hold."""
+
+    path: tuple[str, str]
+    size: Size
+    cap: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document ready to run, with the price of the one operation that was asked for."""
+
+    ast: DocumentNode
+    plan: tuple[CostNode, ...]
+    lists: tuple[ListArgument, ...]
+    is_mutation: bool
+
+    def check_sizes(self, variables: dict[str, Any]) -> None:
+        """Refuse lists and pages that are too large, before the query costs anything."""
+        for argument in self.lists:
+            size = argument.size.value(variables) or 0
+            if size > argument.cap:
+                raise RefusedDocumentError([input_too_large(size, argument.cap, list(argument.path))])
+        for node in _walk(self.plan):
+            for size in node.sizes:
+                asked = size.value(variables) or 0
+                if not 0 <= asked <= MAX_PAGE_SIZE:
+                    message = f"`{node.key}` was asked for {asked} objects; a page holds 0 to {MAX_PAGE_SIZE}."
+                    raise RefusedDocumentError([{"message": message, "extensions": {"code": "BAD_REQUEST"}}])
+
+
+class DocumentCache:
+    """The documents seen lately. Not thread-safe: the event loop owns it."""
+
+    def __init__(self, schema: GraphQLSchema) -> None:
+        """Start empty."""
+        self._schema = schema
+        self._kept: OrderedDict[tuple[str, str | None], Document] = OrderedDict()
+
+    def prepare(self, query: str, operation_name: str | None) -> Document:
+        """Return the document, from memory if it was seen before. Raises RefusedDocumentError."""
+        key = (query, operation_name)
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        document = self._build(query, operation_name)
+        self._kept[key] = document
+        if len(self._kept) > _CACHED:
+            self._kept.popitem(last=False)
+        return document
+
+    def _build(self, query: str, operation_name: str | None) -> Document:
+        try:
+            ast = parse(query, max_tokens=_MAX_TOKENS)
+        except GraphQLError as error:
+            raise RefusedDocumentError([translate(error)]) from error
+        errors = validate(self._schema, ast)
+        if errors:
+            raise RefusedDocumentError([translate(error) for error in errors])
+        operation = _pick(ast, operation_name)
+        fragments = {d.name.value: d for d in ast.definitions if isinstance(d, FragmentDefinitionNode)}
+        plan = CostCompiler(self._schema, fragments).compile(operation)
+        is_mutation = operation.operation is OperationType.MUTATION
+        return Document(ast, plan, tuple(_list_arguments(operation)), is_mutation)
+
+
+def _pick(ast: DocumentNode, name: str | None) -> OperationDefinitionNode:
+    operations = [d for d in ast.definitions if isinstance(d, OperationDefinitionNode)]
+    if name is not None:
+        operations = [d for d in operations if d.name and d.name.value == name]
+    if len(operations) == 1:
+        return operations[0]
+    message = f"No operation named {name!r}" if name else "An operation name is required"
+    raise RefusedDocumentError([{"message": message, "extensions": {"code": "BAD_REQUEST"}}])
+
+
+def _list_arguments(operation: OperationDefinitionNode) -> Iterator[ListArgument]:
+    for field in operation.selection_set.selections:
+        if not isinstance(field, FieldNode):
+            continue
+        for name, cap in _ARRAY_CAPS.items():
+            size = array_size(field, name)
+            if size is not None:
+                yield ListArgument((field.name.value, name), size, cap)
+
+
+def _walk(plan: tuple[CostNode, ...]) -> Iterator[CostNode]:
+    for node in plan:
+        yield node
+        yield from _walk(node.children)

@@ -1,0 +1,205 @@
+"""`POST /admin/api/{version}/graphql.json`: token, version, price, throttle, execution, the answer's frame."""
+
+import re
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+from graphql import ExecutionResult, GraphQLSchema, execute_sync
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from calibr_sandbox.bulk import BulkOperations
+from calibr_sandbox.config import API_VERSION, MAX_QUERY_COST, PLANS, SandboxConfig
+from calibr_sandbox.context import RequestContext
+from calibr_sandbox.cost import actual_cost, requested_cost, with_lengths
+from calibr_sandbox.documents import Document, DocumentCache, RefusedDocumentError
+from calibr_sandbox.errors import ErrorBody, InvalidGlobalIdError, max_cost_exceeded, throttled, translate
+from calibr_sandbox.faults import FaultKind, Faults, drop_connection
+from calibr_sandbox.fields import ShopContext
+from calibr_sandbox.stats import Stats
+from calibr_sandbox.store import Store
+from calibr_sandbox.throttle import Bucket, Clock
+
+_BAD_TOKEN: Final = "[API] Invalid API key or access token (unrecognized login or wrong password)"  # noqa: S105
+_VERSION: Final = re.compile(r"[0-9]{4}-(01|04|07|10)")
+_MAX_BODY: Final = 5_000_000
+
+
+@dataclass(slots=True)
+class Shop:
+    """Everything the endpoint works on. The event loop owns the mutable parts."""
+
+    config: SandboxConfig
+    store: Store
+    schema: GraphQLSchema
+    bulk: BulkOperations
+    clock: Clock = time.monotonic
+    stats: Stats = field(default_factory=Stats)
+    faults: Faults = field(default_factory=Faults)
+    buckets: dict[str, Bucket] = field(default_factory=dict)
+
+    def bucket(self, token: str) -> Bucket:
+        """Return the bucket of a token."""
+        if token not in self.buckets:
+            self.buckets[token] = Bucket(PLANS[self.config.plan], self.clock)
+        return self.buckets[token]
+
+
+class GraphQLEndpoint:
+    """The ASGI application behind the one URL of the API."""
+
+    def __init__(self, shop: Shop) -> None:
+        """Serve this shop."""
+        self._shop = shop
+        self._documents = DocumentCache(shop.schema)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one call, or cut the connection when a fault says so."""
+        request = Request(scope, receive)
+        call = _Call(self._shop, self._documents, request)
+        response = await call.answer()
+        if response is None:
+            await drop_connection(scope)
+            return
+        await response(scope, receive, send)
+
+
+class _Call:
+    """One call on its way through the stages."""
+
+    def __init__(self, shop: Shop, documents: DocumentCache, request: Request) -> None:
+        self._shop = shop
+        self._documents = documents
+        self._request = request
+        self._headers = {"X-Shopify-API-Version": API_VERSION, "X-Request-Id": secrets.token_hex(8)}
+
+    async def answer(self) -> Response | None:
+        """Return the response; None stands for a cut connection."""
+        stats = self._shop.stats
+        stats.calls += 1
+        token = self._request.headers.get("x-shopify-access-token", "")
+        if token not in self._shop.config.tokens:
+            stats.unauthorized += 1
+            return self._json({"errors": _BAD_TOKEN}, status=401)
+        if not _VERSION.fullmatch(self._request.path_params["version"]):
+            return self._json({"errors": "Not Found"}, status=404)
+        body = await self._request.body()
+        try:
+            query, variables, operation = _parse_body(body)
+            document = self._documents.prepare(query, operation)
+            sizes = with_lengths(variables)
+            document.check_sizes(sizes)
+        except _BadBodyError as error:
+            return self._json({"errors": {"query": str(error)}}, status=400)
+        except RefusedDocumentError as error:
+            return self._json({"errors": error.errors})
+        return self._run(self._shop.bucket(token), _Prepared(document, variables, sizes, operation))
+
+    def _run(self, bucket: Bucket, prepared: "_Prepared") -> Response | None:
+        fault = self._shop.faults.pick(is_mutation=prepared.document.is_mutation)
+        if fault is not None:
+            self._shop.stats.faults += 1
+        if fault is FaultKind.DROP_BEFORE:
+            return None
+        if fault is FaultKind.TOO_MANY_REQUESTS:
+            self._headers["Retry-After"] = "2.0"
+            return self._json({"errors": "Exceeded 2 calls per second for api client."}, status=429)
+        if fault is FaultKind.SERVER_ERROR:
+            return self._json({"errors": "Service Unavailable"}, status=503)
+        requested = requested_cost(prepared.document.plan, prepared.sizes)
+        if requested > MAX_QUERY_COST:
+            self._shop.stats.over_cost += 1
+            return self._json({"errors": [max_cost_exceeded(requested, MAX_QUERY_COST)]})
+        if fault is FaultKind.THROTTLE or not bucket.take(requested):
+            self._shop.stats.throttled += 1
+            return self._json({"errors": [throttled()], **_extensions(bucket, requested, None)})
+        response = self._execute(bucket, prepared, requested)
+        return None if fault is FaultKind.DROP_AFTER else response
+
+    def _execute(self, bucket: Bucket, prepared: "_Prepared", requested: int) -> Response:
+        shop = self._shop
+        base_url = str(self._request.base_url).rstrip("/")
+        context = RequestContext(ShopContext(shop.config, shop.store, base_url), shop.bulk)
+        result = execute_sync(
+            shop.schema,
+            prepared.document.ast,
+            context_value=context,
+            variable_values=prepared.variables,
+            operation_name=prepared.operation,
+        )
+        shop.stats.mutations += prepared.document.is_mutation
+        refused = _refused_as_a_whole(result)
+        if refused:
+            bucket.refund(requested)
+            return self._json({"errors": refused})
+        actual = actual_cost(prepared.document.plan, prepared.sizes, result.data)
+        bucket.refund(requested - actual)
+        shop.stats.points_spent += actual
+        return self._json(_body(result) | _extensions(bucket, requested, actual))
+
+    def _json(self, body: dict[str, Any], *, status: int = 200) -> Response:
+        content = orjson.dumps(body)
+        return Response(content, status, self._headers, "application/json; charset=utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A document with what it runs on. `sizes` are the variables with the lengths of their lists."""
+
+    document: Document
+    variables: dict[str, Any]
+    sizes: dict[str, Any]
+    operation: str | None
+
+
+class _BadBodyError(ValueError):
+    """The request body is no GraphQL request."""
+
+
+def _parse_body(body: bytes) -> tuple[str, dict[str, Any], str | None]:
+    if len(body) > _MAX_BODY:
+        message = f"the body has {len(body)} bytes; at most {_MAX_BODY} are taken"
+        raise _BadBodyError(message)
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        message = f"the body is not JSON: {error}"
+        raise _BadBodyError(message) from error
+    query = parsed.get("query") if isinstance(parsed, dict) else None
+    if not isinstance(query, str):
+        message = "Required parameter missing or invalid"
+        raise _BadBodyError(message)
+    variables = parsed.get("variables") or {}
+    if not isinstance(variables, dict):
+        message = "variables must be an object"
+        raise _BadBodyError(message)
+    return query, variables, parsed.get("operationName")
+
+
+def _refused_as_a_whole(result: ExecutionResult) -> list[ErrorBody]:
+    """Errors that Shopify answers without `data`: bad variables, text that is no global id."""
+    errors = result.errors or []
+    if result.data is None and errors and all(error.path is None for error in errors):
+        return [translate(error) for error in errors]
+    return [translate(error) for error in errors if isinstance(error.original_error or error, InvalidGlobalIdError)]
+
+
+def _body(result: ExecutionResult) -> dict[str, Any]:
+    if not result.errors:
+        return {"data": result.data}
+    return {"errors": [translate(error) for error in result.errors], "data": result.data}
+
+
+def _extensions(bucket: Bucket, requested: int, actual: int | None) -> dict[str, Any]:
+    status = bucket.status()
+    throttle = {
+        "maximumAvailable": status.maximum_available,
+        "currentlyAvailable": status.currently_available,
+        "restoreRate": status.restore_rate,
+    }
+    cost = {"requestedQueryCost": requested, "actualQueryCost": actual, "throttleStatus": throttle}
+    return {"extensions": {"cost": cost}}

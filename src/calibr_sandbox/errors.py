@@ -1,0 +1,90 @@
+"""Top-level GraphQL errors in Shopify's words, and the translation of graphql-core's into them."""
+
+import re
+from typing import Any, Final
+
+from graphql import GraphQLError, GraphQLSyntaxError
+
+_UNKNOWN_FIELD: Final = re.compile(r"Cannot query field '(?P<field>\w+)' on type '(?P<type>\w+)'")
+_VARIABLE: Final = re.compile(r"Variable '\$(?P<name>\w+)' (?P<rest>.*)", re.DOTALL)
+
+ErrorBody = dict[str, Any]
+"""One entry of `errors` in a response."""
+
+
+class BadRequestError(GraphQLError):
+    """The arguments of a field do not make sense together."""
+
+    def __init__(self, message: str) -> None:
+        """State what is wrong."""
+        super().__init__(message, extensions={"code": "BAD_REQUEST"})
+
+
+class ResourceNotFoundError(GraphQLError):
+    """A global id of another type than the field takes."""
+
+    def __init__(self, gid: str) -> None:
+        """Name the id."""
+        super().__init__(f"Invalid id: {gid}", extensions={"code": "RESOURCE_NOT_FOUND"})
+
+
+class AccessDeniedError(GraphQLError):
+    """The token lacks a scope."""
+
+    def __init__(self, field: str, scope: str) -> None:
+        """Name the field and the missing scope."""
+        message = f"Access denied for {field} field. Required access: `{scope}` access scope."
+        super().__init__(message, extensions={"code": "ACCESS_DENIED", "requiredAccess": f"`{scope}` access scope."})
+
+
+class InvalidGlobalIdError(GraphQLError):
+    """Text that is no global id at all. Shopify refuses the whole request, without `data`."""
+
+    def __init__(self, text: str) -> None:
+        """Name the text."""
+        extensions = {"code": "argumentLiteralsIncompatible", "typeName": "CoercionError"}
+        super().__init__(f"Invalid global id '{text}'", extensions=extensions)
+
+
+def translate(error: GraphQLError) -> ErrorBody:
+    """Write an error of parsing, validating or executing as Shopify does."""
+    if isinstance(error, GraphQLSyntaxError):
+        return _with(error, error.message.removeprefix("Syntax Error: "), {"code": "PARSE_ERROR"})
+    unknown = _UNKNOWN_FIELD.match(error.message)
+    if unknown:
+        message = f"Field '{unknown['field']}' doesn't exist on type '{unknown['type']}'"
+        codes = {"code": "undefinedField", "typeName": unknown["type"], "fieldName": unknown["field"]}
+        return _with(error, message, codes)
+    variable = _VARIABLE.match(error.message)
+    if variable:
+        message = f"Variable ${variable['name']} was provided invalid value ({variable['rest']})"
+        return _with(error, message, {"code": "INVALID_VARIABLE"})
+    return _with(error, error.message, error.extensions or {"code": "graphqlValidation"})
+
+
+def _with(error: GraphQLError, message: str, extensions: dict[str, Any]) -> ErrorBody:
+    body: ErrorBody = {"message": message}
+    if error.locations:
+        body["locations"] = [{"line": place.line, "column": place.column} for place in error.locations]
+    body["extensions"] = extensions
+    if error.path:
+        body["path"] = error.path
+    return body
+
+
+def throttled() -> ErrorBody:
+    """The bucket does not hold the requested cost."""
+    documentation = "https://shopify.dev/api/usage/rate-limits"
+    return {"message": "Throttled", "extensions": {"code": "THROTTLED", "documentation": documentation}}
+
+
+def max_cost_exceeded(cost: int, cap: int) -> ErrorBody:
+    """The requested cost of one query is above the cap of every plan."""
+    message = f"Query cost is {cost}, which exceeds the single query max cost limit ({cap})."
+    return {"message": message, "extensions": {"code": "MAX_COST_EXCEEDED", "cost": cost, "maxCost": cap}}
+
+
+def input_too_large(size: int, cap: int, path: list[str]) -> ErrorBody:
+    """A list argument is longer than Shopify takes."""
+    message = f"The input array size of {size} is greater than the maximum allowed of {cap}."
+    return {"message": message, "path": path, "extensions": {"code": "MAX_INPUT_SIZE_EXCEEDED"}}

@@ -1,0 +1,178 @@
+"""How each GraphQL field reads its value from a row.
+
+One table serves both ways out of the shop: the GraphQL executor and the bulk query writer.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final
+
+import orjson
+
+from calibr_sandbox.catalog import count_variants, find_product
+from calibr_sandbox.config import SandboxConfig
+from calibr_sandbox.ids import INVENTORY_ITEM_SHIFT, gid
+from calibr_sandbox.money import money_v2_amount
+from calibr_sandbox.rows import (
+    BulkRow,
+    InventoryItemRow,
+    Money,
+    OptionRow,
+    ProductRow,
+    SelectedOption,
+    VariantRow,
+)
+from calibr_sandbox.search import Filter
+from calibr_sandbox.store import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class ShopContext:
+    """What a field may need besides its row. `base_url` is the address the caller used."""
+
+    config: SandboxConfig
+    store: Reader
+    base_url: str
+
+
+Getter = Callable[[Any, ShopContext], Any]
+"""Reads one field: takes the row (the type depends on the GraphQL type) and the shop."""
+
+
+def timestamp(seconds: int) -> str:
+    """Write a time as Shopify does: UTC, whole seconds."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+_json_list = lru_cache(maxsize=4096)(orjson.loads)
+
+
+def _product(row: VariantRow, shop: ShopContext) -> ProductRow:
+    product = find_product(shop.store, row.product_id)
+    if product is None:
+        message = f"variant {row.id} has no product {row.product_id}"
+        raise LookupError(message)
+    return product
+
+
+def product_options(row: ProductRow) -> list[OptionRow]:
+    """List the options of a product; an option's id is derived from the product's."""
+    return [
+        OptionRow(row.id * 10 + position, option["name"], position, option["values"])
+        for position, option in enumerate(_json_list(row.options), start=1)
+    ]
+
+
+def _selected_options(row: VariantRow, _shop: ShopContext) -> list[SelectedOption]:
+    names = (option["name"] for option in _json_list(row.product_options))
+    return [SelectedOption(name, value) for name, value in zip(names, _json_list(row.option_values), strict=True)]
+
+
+def _unit_cost(row: InventoryItemRow, shop: ShopContext) -> Money | None:
+    cost = row.variant.cost
+    return None if cost is None else Money(money_v2_amount(cost), shop.store.currency)
+
+
+def _variants_count(row: ProductRow, shop: ShopContext) -> dict[str, object]:
+    total = count_variants(shop.store, Filter("v.product_id = ?", (row.id,)))
+    return {"count": total, "precision": "EXACT"}
+
+
+def _bulk_url(row: BulkRow, shop: ShopContext) -> str | None:
+    done = row.status == "COMPLETED" and row.result and row.object_count
+    return f"{shop.base_url}/sandbox/bulk-results/{row.result}" if done else None
+
+
+_PRODUCT: Final[dict[str, Getter]] = {
+    "id": lambda row, _: gid("Product", row.id),
+    "legacyResourceId": lambda row, _: str(row.id),
+    "title": lambda row, _: row.title,
+    "handle": lambda row, _: row.handle,
+    "vendor": lambda row, _: row.vendor,
+    "productType": lambda row, _: row.product_type,
+    "status": lambda row, _: row.status,
+    "tags": lambda row, _: _json_list(row.tags),
+    "createdAt": lambda row, _: timestamp(row.created_at),
+    "updatedAt": lambda row, _: timestamp(row.updated_at),
+    "options": lambda row, _: product_options(row),
+    "variantsCount": _variants_count,
+}
+_VARIANT: Final[dict[str, Getter]] = {
+    "id": lambda row, _: gid("ProductVariant", row.id),
+    "legacyResourceId": lambda row, _: str(row.id),
+    "title": lambda row, _: row.title,
+    "displayName": lambda row, _: f"{row.product_title} - {row.title}",
+    "sku": lambda row, _: row.sku,
+    "barcode": lambda row, _: row.barcode,
+    "price": lambda row, _: row.price,
+    "compareAtPrice": lambda row, _: row.compare_at_price,
+    "position": lambda row, _: row.position,
+    "selectedOptions": _selected_options,
+    "inventoryItem": lambda row, _: InventoryItemRow(row),
+    "product": _product,
+    "createdAt": lambda row, _: timestamp(row.created_at),
+    "updatedAt": lambda row, _: timestamp(row.updated_at),
+}
+_INVENTORY_ITEM: Final[dict[str, Getter]] = {
+    "id": lambda row, _: gid("InventoryItem", row.variant.id + INVENTORY_ITEM_SHIFT),
+    "legacyResourceId": lambda row, _: str(row.variant.id + INVENTORY_ITEM_SHIFT),
+    "sku": lambda row, _: row.variant.sku,
+    "unitCost": _unit_cost,
+    "variant": lambda row, _: row.variant,
+    "createdAt": lambda row, _: timestamp(row.variant.created_at),
+    "updatedAt": lambda row, _: timestamp(row.variant.updated_at),
+}
+_BULK_OPERATION: Final[dict[str, Getter]] = {
+    "id": lambda row, _: gid("BulkOperation", row.id),
+    "status": lambda row, _: row.status,
+    "type": lambda _row, _shop: "QUERY",
+    "query": lambda row, _: row.query,
+    "errorCode": lambda row, _: row.error_code,
+    "createdAt": lambda row, _: timestamp(row.created_at),
+    "completedAt": lambda row, _: None if row.completed_at is None else timestamp(row.completed_at),
+    "objectCount": lambda row, _: str(row.object_count),
+    "rootObjectCount": lambda row, _: str(row.root_object_count),
+    "fileSize": lambda row, _: None if row.file_size is None else str(row.file_size),
+    "url": _bulk_url,
+    "partialDataUrl": lambda _row, _shop: None,
+}
+_SHOP: Final[dict[str, Getter]] = {
+    "id": lambda _, shop: gid("Shop", 90_000_000_001),
+    "name": lambda _, shop: shop.config.shop_name,
+    "myshopifyDomain": lambda _, shop: shop.config.shop_domain,
+    "currencyCode": lambda _, shop: shop.store.currency,
+    "createdAt": lambda _row, _shop: "2026-01-01T00:00:00Z",
+    "ianaTimezone": lambda _row, _shop: "Etc/UTC",
+    "url": lambda _, shop: f"https://{shop.config.shop_domain}",
+    "plan": lambda _, shop: shop.config.plan,
+}
+_PLAN: Final[dict[str, Getter]] = {
+    "displayName": lambda plan, _: plan.capitalize(),
+    "publicDisplayName": lambda plan, _: plan.capitalize(),
+    "partnerDevelopment": lambda _plan, _shop: False,
+    "shopifyPlus": lambda plan, _: plan in {"plus", "enterprise"},
+}
+
+GETTERS: Final[dict[str, dict[str, Getter]]] = {
+    "Product": _PRODUCT,
+    "ProductVariant": _VARIANT,
+    "InventoryItem": _INVENTORY_ITEM,
+    "BulkOperation": _BULK_OPERATION,
+    "Shop": _SHOP,
+    "ShopPlan": _PLAN,
+    "ProductOption": {
+        "id": lambda row, _: gid("ProductOption", row.id),
+        "name": lambda row, _: row.name,
+        "position": lambda row, _: row.position,
+        "values": lambda row, _: row.values,
+    },
+    "SelectedOption": {"name": lambda row, _: row.name, "value": lambda row, _: row.value},
+    "MoneyV2": {"amount": lambda row, _: row.amount, "currencyCode": lambda row, _: row.currency_code},
+    "AppInstallation": {
+        "id": lambda _row, _shop: gid("AppInstallation", 1),
+        "accessScopes": lambda _, shop: list(shop.config.scopes),
+    },
+    "AccessScope": {"handle": lambda scope, _: scope, "description": lambda scope, _: scope.replace("_", " ")},
+}

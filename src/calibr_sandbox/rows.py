@@ -1,0 +1,92 @@
+"""The objects that GraphQL fields read from: one immutable tuple per stored row."""
+
+from typing import NamedTuple
+
+
+class ProductRow(NamedTuple):
+    """A product. `tags` and `options` are JSON text; times are whole seconds since the epoch."""
+
+    id: int
+    title: str
+    handle: str
+    vendor: str
+    product_type: str
+    status: str
+    tags: str
+    options: str
+    created_at: int
+    updated_at: int
+
+
+class VariantRow(NamedTuple):
+    """A variant with what it shows of its product.
+
+    Amounts are decimal text in the shop's currency; `option_values` and `product_options` are JSON text.
+    """
+
+    id: int
+    product_id: int
+    position: int
+    title: str
+    sku: str | None
+    barcode: str | None
+    price: str
+    compare_at_price: str | None
+    cost: str | None
+    option_values: str
+    created_at: int
+    updated_at: int
+    product_title: str
+    product_options: str
+
+
+class InventoryItemRow(NamedTuple):
+    """The inventory item of a variant: there is exactly one per variant."""
+
+    variant: VariantRow
+
+
+class OptionRow(NamedTuple):
+    """An option of a product (size, color) with the values its variants use."""
+
+    id: int
+    name: str
+    position: int
+    values: list[str]
+
+
+class SelectedOption(NamedTuple):
+    """The value a variant has for one option."""
+
+    name: str
+    value: str
+
+
+class Money(NamedTuple):
+    """An amount as decimal text, with its currency."""
+
+    amount: str
+    currency_code: str
+
+
+class BulkRow(NamedTuple):
+    """A bulk operation. `result` is the name of its result file; `group_objects` and counts are integers."""
+
+    id: int
+    status: str
+    query: str
+    group_objects: int
+    error_code: str | None
+    created_at: int
+    completed_at: int | None
+    object_count: int
+    root_object_count: int
+    file_size: int | None
+    result: str | None
+
+
+PRODUCT_COLUMNS = ", ".join(f"p.{name}" for name in ProductRow._fields)
+VARIANT_COLUMNS = (
+    ", ".join(f"v.{name}" for name in VariantRow._fields[:-2]) + ", p.title AS product_title, p.options AS product_options"
+)
+BULK_COLUMNS = ", ".join(BulkRow._fields)

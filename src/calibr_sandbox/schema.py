@@ -1,0 +1,115 @@
+"""The executable schema: the packaged SDL with a resolver on every field."""
+
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any, Final
+
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLResolveInfo,
+    GraphQLScalarType,
+    GraphQLSchema,
+    build_schema,
+)
+
+from calibr_sandbox import queries, scalars
+from calibr_sandbox.bulk_mutations import resolve_cancel, resolve_run_query
+from calibr_sandbox.fields import GETTERS, Getter
+from calibr_sandbox.rows import BulkRow, InventoryItemRow, OptionRow, ProductRow, VariantRow
+from calibr_sandbox.variants_update import resolve_bulk_update
+
+Resolver = Callable[..., Any]
+
+_ROOTS: Final[dict[str, dict[str, Resolver]]] = {
+    "QueryRoot": {
+        "shop": queries.resolve_shop,
+        "currentAppInstallation": queries.resolve_app_installation,
+        "node": queries.resolve_node,
+        "nodes": queries.resolve_nodes,
+        "product": queries.resolve_product,
+        "products": queries.resolve_products,
+        "productsCount": queries.resolve_products_count,
+        "productVariant": queries.resolve_variant,
+        "productVariants": queries.resolve_variants,
+        "productVariantsCount": queries.resolve_variants_count,
+        "bulkOperation": queries.resolve_bulk_operation,
+        "bulkOperations": queries.resolve_bulk_operations,
+        "currentBulkOperation": queries.resolve_current_bulk_operation,
+    },
+    "Mutation": {
+        "productVariantsBulkUpdate": resolve_bulk_update,
+        "bulkOperationRunQuery": resolve_run_query,
+        "bulkOperationCancel": resolve_cancel,
+    },
+    "Product": {"variants": queries.resolve_product_variants, "options": queries.resolve_options},
+    "PageInfo": {
+        "hasNextPage": lambda info, _: info.has_next_page,
+        "hasPreviousPage": lambda info, _: info.has_previous_page,
+        "startCursor": lambda info, _: info.start_cursor,
+        "endCursor": lambda info, _: info.end_cursor,
+    },
+}
+_CONNECTION: Final[dict[str, Resolver]] = {
+    "nodes": lambda page, _: page.rows,
+    "edges": lambda page, _: page.edges(),
+    "pageInfo": lambda page, _: page.info(),
+}
+_EDGE: Final[dict[str, Resolver]] = {"cursor": lambda edge, _: edge[0], "node": lambda edge, _: edge[1]}
+_TYPE_OF_ROW: Final = {
+    ProductRow: "Product",
+    VariantRow: "ProductVariant",
+    InventoryItemRow: "InventoryItem",
+    BulkRow: "BulkOperation",
+    OptionRow: "ProductOption",
+}
+
+
+def currencies() -> list[str]:
+    """List the currencies a sandbox shop may have."""
+    named = build_schema(_sdl()).type_map["CurrencyCode"]
+    return sorted(named.values) if isinstance(named, GraphQLEnumType) else []
+
+
+def build() -> GraphQLSchema:
+    """Build the schema. Fields without a resolver of their own read a key of a payload."""
+    schema = build_schema(_sdl())
+    for named in schema.type_map.values():
+        if isinstance(named, GraphQLObjectType) and not named.name.startswith("__"):
+            _attach(named)
+        elif isinstance(named, GraphQLInterfaceType):
+            named.resolve_type = lambda row, _info, _type: _TYPE_OF_ROW.get(type(row))
+        elif isinstance(named, GraphQLScalarType):
+            _fit_scalar(named)
+    return schema
+
+
+def _sdl() -> str:
+    return files("calibr_sandbox").joinpath("schema.graphql").read_text(encoding="utf-8")
+
+
+def _attach(named: GraphQLObjectType) -> None:
+    resolvers: dict[str, Resolver] = {name: _reading(get) for name, get in GETTERS.get(named.name, {}).items()}
+    resolvers |= _ROOTS.get(named.name, {})
+    if named.name.endswith("Connection"):
+        resolvers |= _CONNECTION
+    elif named.name.endswith("Edge"):
+        resolvers |= _EDGE
+    for name, resolve in resolvers.items():
+        named.fields[name].resolve = resolve
+
+
+def _reading(get: Getter) -> Resolver:
+    def resolve(row: Any, info: GraphQLResolveInfo) -> Any:  # noqa: ANN401 - rows and values of any field
+        return get(row, info.context.shop)
+
+    return resolve
+
+
+def _fit_scalar(scalar: GraphQLScalarType) -> None:
+    if scalar.name in scalars.TEXTS:
+        scalar.coerce_output_value = str
+    if scalar.name in scalars.AMOUNTS:
+        scalar.coerce_input_value = scalars.parse_amount
+        scalar.coerce_input_literal = scalars.parse_amount_literal

@@ -1,0 +1,139 @@
+"""The SQLite file behind a shop: its tables, its one writing connection, its reading snapshots.
+
+Commits are in WAL mode with synchronous=NORMAL: what was committed survives the death of the process
+(a power cut may lose the last commits, never the file).
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS product (
+  id INTEGER PRIMARY KEY,
+  title TEXT NOT NULL,
+  handle TEXT NOT NULL UNIQUE,
+  vendor TEXT NOT NULL,
+  product_type TEXT NOT NULL,
+  status TEXT NOT NULL,
+  tags TEXT NOT NULL,
+  options TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS variant (
+  id INTEGER PRIMARY KEY,
+  product_id INTEGER NOT NULL REFERENCES product (id),
+  position INTEGER NOT NULL,
+  title TEXT NOT NULL,
+  sku TEXT,
+  barcode TEXT,
+  price TEXT NOT NULL,
+  compare_at_price TEXT,
+  cost TEXT,
+  option_values TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS variant_of_product ON variant (product_id, position, id);
+CREATE TABLE IF NOT EXISTS bulk_operation (
+  id INTEGER PRIMARY KEY,
+  status TEXT NOT NULL,
+  query TEXT NOT NULL,
+  group_objects INTEGER NOT NULL,
+  error_code TEXT,
+  created_at INTEGER NOT NULL,
+  completed_at INTEGER,
+  object_count INTEGER NOT NULL,
+  root_object_count INTEGER NOT NULL,
+  file_size INTEGER,
+  result TEXT
+);
+CREATE TABLE IF NOT EXISTS journal (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  call INTEGER NOT NULL,
+  source TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  variant_id INTEGER NOT NULL,
+  price TEXT NOT NULL,
+  compare_at_price TEXT,
+  cost TEXT
+);
+"""
+
+
+class Reader:
+    """Reads from one connection, which a lock guards."""
+
+    def __init__(self, connection: sqlite3.Connection, lock: "threading.RLock", currency: str) -> None:
+        """Wrap a connection of a shop with this currency."""
+        self._connection = connection
+        self._lock = lock
+        self.currency = currency
+
+    def fetch_all(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """Run one reading statement and return all of its rows."""
+        with self._lock:
+            return self._connection.execute(sql, parameters).fetchall()
+
+    def fetch_one(self, sql: str, parameters: tuple[Any, ...] = ()) -> tuple[Any, ...] | None:
+        """Run one reading statement and return its first row, or None."""
+        with self._lock:
+            row: tuple[Any, ...] | None = self._connection.execute(sql, parameters).fetchone()
+            return row
+
+    def fetch_value(self, sql: str, parameters: tuple[Any, ...] = ()) -> object:
+        """Run one reading statement and return the first column of its first row, or None."""
+        row = self.fetch_one(sql, parameters)
+        return None if row is None else row[0]
+
+    def stream(self, sql: str, parameters: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        """Run one reading statement and yield its rows as they come. For snapshots: it takes no lock."""
+        yield from self._connection.execute(sql, parameters)
+
+
+class Store(Reader):
+    """A shop's database. The writing connection is shared by threads and guarded by a lock."""
+
+    def __init__(self, path: Path, currency: str) -> None:
+        """Open the file, creating it with this currency when it is new."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA busy_timeout = 10000")
+        connection.execute("PRAGMA cache_size = -65536")
+        connection.executescript(_TABLES)
+        connection.execute("INSERT OR IGNORE INTO meta VALUES ('currency', ?)", (currency,))
+        stored = connection.execute("SELECT value FROM meta WHERE key = 'currency'").fetchone()
+        super().__init__(connection, threading.RLock(), stored[0])
+
+    def close(self) -> None:
+        """Close the writing connection; SQLite folds the write-ahead log into the file."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Commit everything written in the block, or nothing. Other threads wait."""
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Reader]:
+        """Read the state as of now for as long as the block lasts, without stopping writers."""
+        with closing(sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)) as connection:
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("BEGIN")
+            yield Reader(connection, threading.RLock(), self.currency)
