@@ -1,0 +1,1 @@
+"""What people can do with a price change. Each command is one transaction with its event."""
