@@ -1,0 +1,72 @@
+"""The SQL of idempotency keys."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import psycopg
+from sqlalchemy import ColumnElement, and_, delete, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import OperationalError
+
+from calibr.access.model import RequestMark, StoredAnswer
+from calibr.access.tables import idempotency
+from calibr.core.errors import Conflict
+from calibr.db import Session
+
+WAIT_FOR_DUPLICATE: Final = "5s"
+_SET_LOCK_TIMEOUT = text("select set_config('lock_timeout', :value, true)")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """A key whose request has ended."""
+
+    request_hash: bytes
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+
+def insert_key(session: Session, mark: RequestMark) -> bool:
+    """Insert the key; False if it exists. Waits while another transaction holds it."""
+    values = {
+        "tenant_id": session.tenant_id,
+        "token_id": mark.token_id,
+        "key": mark.key,
+        "method": mark.method,
+        "path": mark.path,
+        "request_hash": mark.request_hash,
+    }
+    session.execute(_SET_LOCK_TIMEOUT, {"value": WAIT_FOR_DUPLICATE})
+    try:
+        statement = insert(idempotency).values(values).on_conflict_do_nothing().returning(idempotency.c.key)
+        inserted = session.execute(statement).one_or_none() is not None
+    except OperationalError as error:
+        if isinstance(error.orig, psycopg.errors.LockNotAvailable):
+            message = f"The first request with the idempotency key {mark.key!r} is still in work; try again."
+            raise Conflict("idempotency.in_flight", message, retryable=True) from error
+        raise
+    session.execute(_SET_LOCK_TIMEOUT, {"value": "0"})
+    return inserted
+
+
+def get_answer(session: Session, mark: RequestMark) -> KeyRow:
+    """The key with its answer; it exists, since `insert_key` ran into it."""
+    row = session.execute(select(idempotency).where(_is(mark))).mappings().one()
+    return KeyRow(row["request_hash"], row["status"], row["response"], row["headers"])
+
+
+def set_answer(session: Session, mark: RequestMark, answer: StoredAnswer) -> None:
+    """Store the answer of the key."""
+    values: dict[str, Any] = {"status": answer.status, "response": answer.body, "headers": answer.headers}
+    session.execute(update(idempotency).where(_is(mark)).values(values))
+
+
+def delete_before(session: Session, moment: datetime) -> int:
+    """Delete keys made before a moment; return their number."""
+    return session.execute(delete(idempotency).where(idempotency.c.created_at < moment)).rowcount
+
+
+def _is(mark: RequestMark) -> ColumnElement[bool]:
+    return and_(idempotency.c.token_id == mark.token_id, idempotency.c.key == mark.key)
