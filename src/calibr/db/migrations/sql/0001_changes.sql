@@ -40,7 +40,7 @@ create table calibr.price_change(
   foreign key (tenant_id, created_by) references calibr.app_user(tenant_id, id),
   foreign key (tenant_id, rollback_of) references calibr.price_change(tenant_id, id),
   constraint four_eyes check (approved_by is null or approved_by <> created_by),
-  constraint approval_is_of_this_plan check (approved_root is null or approved_root = plan_root),
+  constraint approval_is_of_this_plan check (approved_root is null or approved_root is not distinct from plan_root),
   constraint applied_only_when_approved check (
     state not in ('approved', 'applying', 'paused', 'aborting', 'applied', 'partially_applied', 'aborted', 'failed')
     or (approved_by is not null and approved_root is not null and plan_root is not null)));
