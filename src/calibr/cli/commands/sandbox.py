@@ -1,0 +1,127 @@
+"""`calibr sandbox`: a store for trying things out. It runs as a process of its own; this only starts it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from rich.console import Console
+from rich.table import Table
+from typer import Exit, Option, Typer
+
+from calibr.cli.declare import command, group
+from calibr.cli.failures import FAILED, CliError
+from calibr.cli.output import Output
+from calibr.settings import Settings
+
+app: Typer = group("sandbox", "A stand-in store with Shopify's Admin API, to try things out.")
+
+Db = Annotated[
+    Path | None, Option("--db", help="File that holds the store; sandbox.db in the data directory if left out.")
+]
+Currency = Annotated[str, Option(help="The store's currency when the file is created.")]
+Seed = Annotated[int, Option(help="The seed of a generated catalog.")]
+TOKEN = "shpat_sandbox"  # noqa: S105 - the well-known token of a server that holds no secrets
+
+
+@command(app, "serve")
+def serve(
+    out: Output,
+    db: Db = None,
+    port: Annotated[int, Option(help="0 takes a free port.")] = 0,
+    plan: Annotated[str, Option(help="Rate limits: standard, advanced, plus or enterprise.")] = "plus",
+    seed: Seed = 1,
+) -> None:
+    """Serve the store until Ctrl-C."""
+    arguments = ["serve", "--db", str(_file(db)), "--port", str(port), "--plan", plan, "--seed", str(seed)]
+    process = subprocess.Popen(  # noqa: S603 - our own module
+        [sys.executable, "-m", "calibr_sandbox", *arguments], stdout=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        line = process.stdout.readline() if process.stdout else b""
+        if line:
+            ready = {**json.loads(line), "access_token": TOKEN}
+            out.result(ready, lambda page: _show_ready(page, ready))
+        code = process.wait()
+    except KeyboardInterrupt:
+        code = 0
+    finally:
+        _end(process)
+    if code not in {0, -signal.SIGTERM}:
+        raise Exit(code)
+
+
+@command(app, "load")
+def load(
+    out: Output,
+    csv: Annotated[Path, Option("--csv", help="A product CSV as Shopify exports it.")],
+    db: Db = None,
+    currency: Currency = "USD",
+) -> None:
+    """Load products from a CSV file and list the rows that were skipped."""
+    loaded = _run(["load", "--db", str(_file(db)), "--csv", str(csv), "--currency", currency])
+    out.result(loaded, lambda page: _show_loaded(page, loaded))
+
+
+@command(app, "generate")
+def generate(
+    out: Output,
+    products: Annotated[int, Option("--products", help="How many products (variants) to make.")] = 2000,
+    db: Db = None,
+    seed: Seed = 1,
+    currency: Currency = "USD",
+) -> None:
+    """Generate a catalog from a seed: the same seed gives the same catalog."""
+    arguments = ["--products", str(products), "--seed", str(seed), "--currency", currency]
+    loaded = _run(["generate", "--db", str(_file(db)), *arguments])
+    out.result(loaded, lambda page: _show_loaded(page, loaded))
+
+
+def _file(chosen: Path | None) -> Path:
+    if chosen is not None:
+        return chosen
+    data_dir = Settings.load().data_dir
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o711 if os.geteuid() == 0 else 0o700)
+    return data_dir / "sandbox.db"
+
+
+def _run(arguments: list[str]) -> dict[str, Any]:
+    done = subprocess.run(  # noqa: S603 - our own module
+        [sys.executable, "-m", "calibr_sandbox", *arguments], check=False, capture_output=True, text=True
+    )
+    if done.returncode != 0:
+        said = done.stderr.strip().removeprefix("error: ")
+        raise CliError(said or f"the sandbox ended with {done.returncode}", done.returncode or FAILED)
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        process.terminate()
+    process.wait()
+
+
+def _show_ready(page: Console, ready: dict[str, Any]) -> None:
+    page.print(f"sandbox store   {ready['url']}")
+    page.print(f"access token    {TOKEN}")
+    page.print(
+        f"connect it:     echo {TOKEN} | calibr connect shopify --name sandbox --shop-url {ready['url']} --token-stdin"
+    )
+    page.print("Ctrl-C ends it.", style="bright_black")
+
+
+def _show_loaded(page: Console, loaded: dict[str, Any]) -> None:
+    page.print(f"{loaded['variants']:,} products in {loaded['products']:,} groups stored")
+    skipped = loaded.get("skipped") or []
+    if not skipped:
+        return
+    table = Table(title=f"{len(skipped):,} rows skipped", title_justify="left", box=None)
+    table.add_column("line", justify="right")
+    table.add_column("reason")
+    for row in skipped:
+        table.add_row(str(row["line"]), str(row["reason"]))
+    page.print(table)

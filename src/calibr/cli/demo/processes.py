@@ -1,0 +1,130 @@
+"""The processes of the demo: the sandbox store and the server. Started as anybody would, ended by their pids.
+
+They run in sessions of their own: Ctrl-C reaches the demo alone, which then ends them in order.
+"""
+
+import json
+import os
+import selectors
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from calibr.cli.demo.workspace import Workspace
+from calibr.cli.failures import FAILED, CliError
+
+_READY_TIMEOUT_S: Final = 180.0
+_END_TIMEOUT_S: Final = 60.0
+_LOG_TAIL: Final = 1_500
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A process that said it is ready, with what it said."""
+
+    name: str
+    process: "subprocess.Popen[bytes]"
+    ready: dict[str, Any]
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return str(self.ready["url"])
+
+    def end(self) -> None:
+        """Ask it to end, and make it if it does not."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(_END_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+@dataclass(slots=True)
+class Processes:
+    """Starts processes in one workspace, and ends all of them, last one first."""
+
+    place: Workspace
+    running: list[Running] = field(default_factory=list)
+
+    def start(self, name: str, arguments: Sequence[str], environment: dict[str, str] | None = None) -> Running:
+        """Start `python -m ...` and wait for the JSON line that says it is ready.
+
+        Raises CliError with the end of its log when it ends or stays silent instead.
+        """
+        log = self.place.logs / f"{name}.log"
+        with log.open("ab") as errors:
+            process = subprocess.Popen(  # noqa: S603 - our own modules with our own arguments
+                [sys.executable, "-m", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=_environment(environment or {}),
+                start_new_session=True,
+            )
+        started = Running(name, process, {})
+        self.running.append(started)
+        self.place.remember([each.process.pid for each in self.running])
+        ready = Running(name, process, _await_ready(process, name, log))
+        self.running[-1] = ready
+        return ready
+
+    def end_all(self) -> None:
+        """End everything, in the reverse order of the starts. May be repeated."""
+        while self.running:
+            self.running.pop().end()
+
+
+def run_once(arguments: Sequence[str], environment: dict[str, str] | None = None) -> dict[str, Any]:
+    """Run one `python -m ...` to its end and return the JSON document that it printed."""
+    done = subprocess.run(  # noqa: S603 - our own modules with our own arguments
+        [sys.executable, "-m", *arguments],
+        check=False,
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        env=_environment(environment or {}),
+        start_new_session=True,
+    )
+    if done.returncode != 0:
+        said = done.stderr.decode(errors="replace").strip()
+        raise CliError(f"`{' '.join(arguments[:3])}` ended with {done.returncode}: {said[-_LOG_TAIL:]}", FAILED)
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def _environment(extra: dict[str, str]) -> dict[str, str]:
+    """Ours, without settings of another installation: the demo must not touch a real one."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CALIBR_")}
+    return {**kept, "PYTHONUNBUFFERED": "1", **extra}
+
+
+def _await_ready(process: "subprocess.Popen[bytes]", name: str, log: Path) -> dict[str, Any]:
+    deadline = time.monotonic() + _READY_TIMEOUT_S
+    line = b""
+    with selectors.DefaultSelector() as selector:
+        stdout = process.stdout
+        if stdout is None:
+            raise CliError(f"the {name} has no standard output", FAILED)
+        selector.register(stdout, selectors.EVENT_READ)
+        while not line.endswith(b"\n") and time.monotonic() < deadline:
+            if not selector.select(timeout=0.5):
+                continue
+            chunk = os.read(stdout.fileno(), 1 << 16)
+            if not chunk:
+                break
+            line += chunk
+    with suppress(ValueError):
+        ready = json.loads(line)
+        if isinstance(ready, dict) and "url" in ready:
+            return ready
+    said = log.read_text(errors="replace").strip() or line.decode(errors="replace")
+    raise CliError(f"the {name} did not start: {said[-_LOG_TAIL:]}", FAILED)
