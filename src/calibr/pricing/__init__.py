@@ -1,0 +1,1 @@
+"""Rules, prices, explanations. Pure: no engine, no session, no clock."""

@@ -1,0 +1,104 @@
+"""Small SQL expressions that the compiled halves of the operations share. Nothing here is executed.
+
+All integer arithmetic is PostgreSQL bigint: each caller states why it cannot overflow. Whole numbers are written into
+the statement (they come from checked documents); texts are always bound.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Text,
+    all_,
+    any_,
+    case,
+    false,
+    func,
+    literal,
+    literal_column,
+    true,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql.expression import cast
+
+Expr = ColumnElement[Any]
+"""An SQL expression of any type."""
+
+TRUE: Final[Expr] = true()
+FALSE: Final[Expr] = false()
+
+
+def whole(number: int) -> Expr:
+    """A whole number as a constant of the statement."""
+    return literal_column(str(number) if number >= 0 else f"({number})", BigInteger)
+
+
+def null_amount() -> Expr:
+    """The null of type bigint."""
+    return literal_column("null::bigint", BigInteger)
+
+
+def null_truth() -> Expr:
+    """The null of type boolean: unknown."""
+    return literal_column("null::boolean", Boolean)
+
+
+def quotient(numerator: Expr, denominator: int) -> Expr:
+    """Bigint division, which truncates: the floor where the numerator is not negative."""
+    return numerator if denominator == 1 else numerator // whole(denominator)
+
+
+def text_literal(text: str) -> Expr:
+    """A text as a bound parameter."""
+    return literal(text, Text)
+
+
+def text_array(texts: Iterable[str]) -> Expr:
+    """A list of texts as one bound parameter, whatever its length."""
+    return literal(list(texts), ARRAY(Text))
+
+
+def is_any_of(value: Expr, array: Expr) -> Expr:
+    """Whether the value is in the array; PostgreSQL hashes a constant array, whatever its length."""
+    return value == any_(array)
+
+
+def is_none_of(value: Expr, array: Expr) -> Expr:
+    """Whether the value is not in the array; also hashed."""
+    return value != all_(array)
+
+
+def json_literal(text: str) -> Expr:
+    """A jsonb constant, bound as its text."""
+    return cast(literal(text, Text), JSONB)
+
+
+def if_else(condition: Expr, then: Expr, otherwise: Expr) -> Expr:
+    """CASE WHEN condition THEN then ELSE otherwise END."""
+    return case((condition, then), else_=otherwise)
+
+
+def where_present(present: Expr, then: Expr) -> Expr:
+    """`then` where `present` is not null, else null."""
+    return case((present.is_not(None), then))
+
+
+def first_that_holds(branches: Sequence[tuple[Expr, Expr]], otherwise: Expr | None) -> Expr:
+    """A CASE over conditions in order; `otherwise` where none holds."""
+    if not branches:
+        return null_amount() if otherwise is None else otherwise
+    return case(*branches, else_=otherwise)
+
+
+def greatest(values: Sequence[Expr]) -> Expr:
+    """The largest of the values that are not null."""
+    return values[0] if len(values) == 1 else func.greatest(*values, type_=BigInteger)
+
+
+def least(values: Sequence[Expr]) -> Expr:
+    """The smallest of the values that are not null."""
+    return values[0] if len(values) == 1 else func.least(*values, type_=BigInteger)
