@@ -97,7 +97,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         options = ["--db", str(Path(folder) / "shop.db"), "--products", "20000", "--plan", "enterprise"]
         command = [sys.executable, "-m", "calibr_sandbox", "serve", "--token", _TOKEN, *options]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as server:  # noqa: S603 - our own command line
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as server:
             try:
                 if hasattr(os, "sched_setaffinity"):
                     os.sched_setaffinity(server.pid, {min(os.sched_getaffinity(0))})

@@ -65,7 +65,8 @@ class BulkOperations:
                 message = f"A bulk query operation for this app and shop is already in progress: {listed}."
                 return Started(None, [_user_error(None, message, "OPERATION_IN_PROGRESS")])
             number = connection.execute(
-                "INSERT INTO bulk_operation (id, status, query, group_objects, created_at, object_count, root_object_count)"
+                "INSERT INTO bulk_operation"
+                " (id, status, query, group_objects, created_at, object_count, root_object_count)"
                 " SELECT coalesce(max(id) + 1, ?), 'CREATED', ?, ?, ?, 0, 0 FROM bulk_operation",
                 (FIRST_BULK_OPERATION_ID, query, int(group_objects), int(time.time())),
             ).lastrowid

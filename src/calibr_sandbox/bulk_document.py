@@ -10,6 +10,7 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
+    GraphQLObjectType,
     GraphQLSchema,
     InlineFragmentNode,
     OperationDefinitionNode,
@@ -29,6 +30,7 @@ MAX_BYTES: Final = 65_535
 _MAX_CONNECTIONS: Final = 5
 _MAX_DEPTH: Final = 2
 _ROOTS: Final = {"products": ("Product", PRODUCT_FIELDS), "productVariants": ("ProductVariant", VARIANT_FIELDS)}
+_CHILDREN: Final = ("Product", "variants")
 
 Projection = Callable[[Any, ShopContext], dict[str, Any]]
 """Turns a row into the object of one line."""
@@ -67,13 +69,11 @@ def read_bulk_query(schema: GraphQLSchema, text: str) -> BulkQuery:
     """Check and compile a query. Raises RefusedQueryError with Shopify's messages."""
     size = len(text.encode())
     if size > MAX_BYTES:
-        message = f"Query is too large ({size} bytes; maximum is {MAX_BYTES} bytes)"
-        raise RefusedQueryError(message)
+        raise RefusedQueryError(f"Query is too large ({size} bytes; maximum is {MAX_BYTES} bytes)")
     try:
         document = parse(text)
     except GraphQLError as error:
-        message = f"Invalid bulk query: {translate(error)['message']}"
-        raise RefusedQueryError(message) from error
+        raise RefusedQueryError(f"Invalid bulk query: {translate(error)['message']}") from error
     reader = _Reader(schema, document)
     reader.check()
     return reader.compile()
@@ -88,8 +88,7 @@ class _Reader:
         self._fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
         operations = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
         if len(operations) != 1 or operations[0].operation is not OperationType.QUERY:
-            message = "Invalid operation type. Only `query` operations are supported."
-            raise RefusedQueryError(message)
+            raise RefusedQueryError("Invalid operation type. Only `query` operations are supported.")
         self._roots = list(self._fields(operations[0].selection_set))
 
     def check(self) -> None:
@@ -106,11 +105,12 @@ class _Reader:
         """Compile a checked document."""
         root = self._roots[0]
         if len(self._roots) > 1 or root.name.value not in _ROOTS:
-            message = "Bulk queries of the sandbox have one top level field: `products` or `productVariants`."
-            raise RefusedQueryError(message)
+            raise RefusedQueryError("The sandbox exports one top level field: `products` or `productVariants`.")
         type_name, search_fields = _ROOTS[root.name.value]
         node = self._node_of(root)
-        nested = [field for field in self._fields(node) if field.name.value == "variants"]
+        nested = [field for field in self._fields(node) if (type_name, field.name.value) == _CHILDREN]
+        if len(list(self._connections(self._roots, 0))) != 1 + len(nested) or len(nested) > 1:
+            raise RefusedQueryError("The only nested connection that the sandbox exports is one `Product.variants`.")
         children = [self._projection(self._node_of(field), "ProductVariant") for field in nested]
         try:
             where = parse_search(_query_argument(root), search_fields)
@@ -156,15 +156,14 @@ class _Reader:
             for node in self._fields(edges.selection_set) if edges.name.value == "edges" else ():
                 if node.name.value == "node" and node.selection_set:
                     return node.selection_set
-        message = f"The connection '{connection.name.value}' must select 'edges' > 'node'."
-        raise RefusedQueryError(message)
+        raise RefusedQueryError(f"The connection '{connection.name.value}' must select 'edges' > 'node'.")
 
     def _projection(self, selection: SelectionSetNode, type_name: str) -> Projection:
         """Compile the fields of a node to one function from its row to an object."""
         parts = [
             (field.alias.value if field.alias else field.name.value, self._reader_of(field, type_name))
             for field in self._fields(selection, type_name)
-            if not self._is_connection(field, type_name)
+            if (type_name, field.name.value) != _CHILDREN
         ]
         return lambda row, shop: {key: read(row, shop) for key, read in parts}
 
@@ -175,8 +174,7 @@ class _Reader:
         read = GETTERS[type_name][name]
         if field.selection_set is None:
             return read
-        named = get_named_type(self._schema.get_type(type_name).fields[name].type)  # type: ignore[union-attr]
-        below = self._projection(field.selection_set, named.name)
+        below = self._projection(field.selection_set, self._type_of(field, type_name))
 
         def read_below(row: Any, shop: ShopContext) -> Any:  # noqa: ANN401 - rows and JSON of any field
             value = read(row, shop)
@@ -186,11 +184,12 @@ class _Reader:
 
         return read_below
 
-    def _is_connection(self, field: FieldNode, type_name: str) -> bool:
-        if field.name.value.startswith("__"):
-            return False
-        named = get_named_type(self._schema.get_type(type_name).fields[field.name.value].type)  # type: ignore[union-attr]
-        return named.name.endswith("Connection")
+    def _type_of(self, field: FieldNode, owner: str) -> str:
+        """Return the name of the type that a checked field yields, without its list and null wrappers."""
+        kind = self._schema.get_type(owner)
+        if not isinstance(kind, GraphQLObjectType):
+            raise TypeError(f"{owner} is no object type")
+        return str(get_named_type(kind.fields[field.name.value].type).name)
 
     def _fields(self, selection: SelectionSetNode | None, type_name: str | None = None) -> Iterator[FieldNode]:
         """Yield the selected fields, looking through fragments (of this type, when one is given)."""

@@ -84,9 +84,7 @@ def count_variants(store: Reader, where: Filter) -> int:
     return int(str(store.fetch_value(sql, where.parameters)))
 
 
-def _slice(
-    store: Reader, select: str, order: tuple[str, ...], part: Slice, where: Filter
-) -> list[tuple[Any, ...]]:
+def _slice(store: Reader, select: str, order: tuple[str, ...], part: Slice, where: Filter) -> list[tuple[Any, ...]]:
     columns = f"({', '.join(order)})"
     marks = f"({', '.join('?' * len(order))})"
     conditions, parameters = [where.sql], list(where.parameters)

@@ -1,18 +1,20 @@
 """The commands: `serve`, `load`, `generate`. No logic of their own."""
 
+import sqlite3
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import orjson
 import typer
 
 from calibr_sandbox.catalog_writer import store_products
 from calibr_sandbox.config import DEFAULT_SCOPES, DEFAULT_TOKEN, SandboxConfig
-from calibr_sandbox.csv_load import CsvError, load_csv
+from calibr_sandbox.csv_load import load_csv
 from calibr_sandbox.generate import CatalogSpec, generate_products
-from calibr_sandbox.schema import currencies
 from calibr_sandbox.server import serve as run_server
 from calibr_sandbox.store import Store
 
@@ -26,7 +28,7 @@ Size = Annotated[int | None, typer.Option("--products", help="Generate this many
 
 
 @app.command()
-def serve(  # noqa: PLR0913 - one parameter per option
+def serve(  # noqa: PLR0913, PLR0917 - one parameter per option
     db: Db,
     port: Annotated[int, typer.Option(help="0 takes a free port.")] = 0,
     plan: Annotated[str, typer.Option(help="standard, advanced, plus or enterprise.")] = "plus",
@@ -44,14 +46,14 @@ def serve(  # noqa: PLR0913 - one parameter per option
             db=db,
             plan=plan,
             tokens=tuple(token or (DEFAULT_TOKEN,)),
-            currency=_known(currency),
+            currency=currency,
             scopes=tuple(scope or DEFAULT_SCOPES),
             bulk_delay_s=bulk_delay,
             seed=seed,
         )
-        loaded = _fill(config, csv, products)
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         _fail(str(error))
+    loaded = _fill(config, csv, products)
     run_server(config, port, lambda url: _print({"event": "ready", "url": url, **loaded}))
 
 
@@ -62,13 +64,8 @@ def load(
     currency: Currency = "USD",
 ) -> None:
     """Load a Shopify product CSV; prints counts and the rows it skipped as JSON."""
-    store = Store(db, _known(currency))
-    try:
+    with _opened(db, currency) as store:
         _print(asdict(load_csv(store, csv)))
-    except (CsvError, OSError) as error:
-        _fail(str(error))
-    finally:
-        store.close()
 
 
 @app.command()
@@ -79,37 +76,31 @@ def generate(
     currency: Currency = "USD",
 ) -> None:
     """Generate a catalog from a seed; prints counts as JSON."""
-    store = Store(db, _known(currency))
-    try:
+    with _opened(db, currency) as store:
         _print(asdict(store_products(store, generate_products(CatalogSpec(products, seed, store.currency)))))
-    except ValueError as error:
-        _fail(str(error))
-    finally:
-        store.close()
 
 
 def _fill(config: SandboxConfig, csv: Path | None, products: int | None) -> dict[str, object]:
     """Fill an empty shop from a file or a seed; a shop that has products is left as it is."""
-    store = Store(config.db, config.currency)
-    try:
+    with _opened(config.db, config.currency) as store:
         if store.fetch_one("SELECT 1 FROM product LIMIT 1") is not None:
             return {"loaded": None}
         if csv is not None:
             return {"loaded": asdict(load_csv(store, csv))}
-        if products is None:
-            return {"loaded": None}
-        spec = CatalogSpec(products, config.seed, store.currency)
-        return {"loaded": asdict(store_products(store, generate_products(spec)))}
-    finally:
-        store.close()
+        if products is not None:
+            spec = CatalogSpec(products, config.seed, store.currency)
+            return {"loaded": asdict(store_products(store, generate_products(spec)))}
+    return {"loaded": None}
 
 
-def _known(currency: str) -> str:
-    known = currencies()
-    if currency not in known:
-        message = f"currency: {currency!r} is unknown; known are {', '.join(known)}"
-        raise typer.BadParameter(message)
-    return currency
+@contextmanager
+def _opened(db: Path, currency: str) -> Iterator[Store]:
+    """Open the shop for one command; what is wrong with the input ends it with a sentence."""
+    try:
+        with closing(Store(db, currency)) as store:
+            yield store
+    except (ValueError, OSError, sqlite3.Error) as error:
+        _fail(str(error))
 
 
 def _print(value: object) -> None:
@@ -117,6 +108,6 @@ def _print(value: object) -> None:
     sys.stdout.flush()
 
 
-def _fail(message: str) -> None:
+def _fail(message: str) -> NoReturn:
     sys.stderr.write(f"error: {message}\n")
     raise typer.Exit(2)

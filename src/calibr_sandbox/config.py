@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from calibr_sandbox.money import decimals_of
+
 API_VERSION: Final = "2026-10"
 MAX_QUERY_COST: Final = 1_000
 MAX_PAGE_SIZE: Final = 250
@@ -50,14 +52,11 @@ class SandboxConfig:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse a plan that does not exist, a missing token or a negative delay."""
+        """Refuse an unknown plan or currency, a missing token, a negative delay."""
+        decimals_of(self.currency)
         if self.plan not in PLANS:
-            known = ", ".join(sorted(PLANS))
-            message = f"plan: {self.plan!r} is unknown; known plans are {known}"
-            raise ValueError(message)
+            raise ValueError(f"plan: {self.plan!r} is unknown; known are {', '.join(PLANS)}")
         if not self.tokens or not all(self.tokens):
-            message = "tokens: at least one access token is needed and none may be empty"
-            raise ValueError(message)
+            raise ValueError("tokens: at least one access token is needed and none may be empty")
         if self.bulk_delay_s < 0:
-            message = f"bulk_delay_s: {self.bulk_delay_s} is negative; a delay is zero or more seconds"
-            raise ValueError(message)
+            raise ValueError(f"bulk_delay_s: {self.bulk_delay_s} is negative; a delay is zero or more seconds")

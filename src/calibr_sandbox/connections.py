@@ -54,16 +54,12 @@ class PageArguments:
     reverse: bool = False
 
 
-def fetch_page(
-    arguments: PageArguments, key: Callable[[Any], Key], fetch: Callable[[Slice], Sequence[Any]]
-) -> Page:
+def fetch_page(arguments: PageArguments, key: Callable[[Any], Key], fetch: Callable[[Slice], Sequence[Any]]) -> Page:
     """Fetch one page, one row more than asked to see whether the list goes on."""
     if arguments.first is None and arguments.last is None:
-        message = "you must provide one of first or last"
-        raise BadRequestError(message)
+        raise BadRequestError("you must provide one of first or last")
     if arguments.first is not None and arguments.last is not None:
-        message = "providing both first and last is not supported"
-        raise BadRequestError(message)
+        raise BadRequestError("providing both first and last is not supported")
     size = arguments.first if arguments.first is not None else arguments.last or 0
     from_end = arguments.last is not None
     after, before = _parse_cursor(arguments.after), _parse_cursor(arguments.before)
@@ -86,8 +82,7 @@ def _parse_cursor(text: str | None) -> Key | None:
         parsed = orjson.loads(base64.b64decode(text, validate=True))
         return (int(parsed["last_value"]), int(parsed["last_id"]))
     except (binascii.Error, ValueError, KeyError, TypeError) as error:
-        message = f"Invalid cursor for current pagination sort: {text!r}"
-        raise BadRequestError(message) from error
+        raise BadRequestError(f"Invalid cursor for current pagination sort: {text!r}") from error
 
 
 def by_id(row: Any) -> Key:  # noqa: ANN401 - rows of several types have an id

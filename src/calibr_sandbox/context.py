@@ -2,13 +2,20 @@
 
 from dataclasses import dataclass
 
+from graphql import GraphQLResolveInfo
+
 from calibr_sandbox.bulk import BulkOperations
 from calibr_sandbox.fields import ShopContext
+from calibr_sandbox.store import Store
 
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """The shop as this caller sees it, and the bulk operations that run beside the requests."""
+    """The shop as this caller sees it, its store for writing, and the bulk operations beside the requests."""
 
     shop: ShopContext
+    store: Store
     bulk: BulkOperations
+
+
+Info = GraphQLResolveInfo[RequestContext]

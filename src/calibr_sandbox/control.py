@@ -17,7 +17,7 @@ from calibr_sandbox.ids import parse_gid
 from calibr_sandbox.money import parse_decimal, to_shop_text
 from calibr_sandbox.rows import VariantRow
 from calibr_sandbox.search import EVERYTHING
-from calibr_sandbox.variants_update import write_variants
+from calibr_sandbox.variant_writes import write_variants
 
 _JOURNAL: Final = ("seq", "call", "source", "at", "variant_id", "price", "compare_at_price", "cost")
 _AMOUNTS: Final = {"price": "price", "compareAtPrice": "compare_at_price", "cost": "cost"}
@@ -76,9 +76,10 @@ class Control:
         row, changes = self._find(request), await _json_object(request)
         unknown = sorted(set(changes) - set(_AMOUNTS))
         if unknown or not changes:
-            message = f"send one or more of {', '.join(_AMOUNTS)}; not {', '.join(unknown) or 'an empty object'}"
-            raise _BadInputError(message)
-        values = {_AMOUNTS[name]: self._amount_text(name, value) for name, value in changes.items()}
+            raise _BadInputError(
+                f"send one or more of {', '.join(_AMOUNTS)}; not {', '.join(unknown) or 'an empty object'}"
+            )
+        values: dict[str, Any] = {_AMOUNTS[name]: self._amount_text(name, value) for name, value in changes.items()}
         edited = row._replace(**values)
         with self._shop.store.transaction() as connection:
             write_variants(connection, [edited], source="hand")
@@ -96,8 +97,9 @@ class Control:
             self._shop.faults.add(FaultRule(kind, **body))
         except (ValueError, TypeError) as error:
             known = ", ".join(FaultKind)
-            message = f"{error}; a fault has a kind ({known}) and may have rate, count, seed, mutations_only"
-            raise _BadInputError(message) from error
+            raise _BadInputError(
+                f"{error}; a fault has a kind ({known}) and may have rate, count, seed, mutations_only"
+            ) from error
         return {"faults": self._shop.faults.rules()}
 
     async def clear_faults(self, _request: Request) -> object:
@@ -135,16 +137,14 @@ class Control:
         number = int(text) if text.isdecimal() else parsed.number if parsed else 0
         row = find_variant(self._shop.store, number)
         if row is None:
-            message = f"there is no variant {text!r}"
-            raise LookupError(message)
+            raise LookupError(f"there is no variant {text!r}")
         return row
 
     def _amount_text(self, name: str, value: object) -> str | None:
         if value is None and name != "price":
             return None
         if not isinstance(value, str | int) or isinstance(value, bool):
-            message = f"{name}: {value!r} is not an amount; write it as text, as in \"19.99\""
-            raise _BadInputError(message)
+            raise _BadInputError(f'{name}: {value!r} is not an amount; write it as text, as in "19.99"')
         amount: Decimal = parse_decimal(str(value))
         return to_shop_text(amount, self._shop.store.currency)
 
@@ -166,8 +166,7 @@ def _guarded(handler: Callable[[Request], Awaitable[object]]) -> Handler:
 async def _json_object(request: Request) -> dict[str, Any]:
     parsed = orjson.loads(await request.body() or b"null")
     if not isinstance(parsed, dict):
-        message = "the body must be a JSON object"
-        raise _BadInputError(message)
+        raise _BadInputError("the body must be a JSON object")
     return parsed
 
 
@@ -176,8 +175,7 @@ def _integer(request: Request, name: str, default: int) -> int:
     if text is None:
         return default
     if not text.isdecimal():
-        message = f"{name}: {text!r} is not a number"
-        raise _BadInputError(message)
+        raise _BadInputError(f"{name}: {text!r} is not a number")
     return int(text)
 
 

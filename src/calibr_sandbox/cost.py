@@ -20,6 +20,7 @@ from graphql import (
     GraphQLSchema,
     InlineFragmentNode,
     IntValueNode,
+    ListValueNode,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
@@ -48,7 +49,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """The number a connection was asked for: written in the query, or the name of the variable that holds it."""
+    """A number that an argument says: itself, or the length of its list. Written in the query or in a variable."""
 
     literal: int | None
     variable: str | None
@@ -58,6 +59,8 @@ class Size:
         if self.variable is None:
             return self.literal
         found = variables.get(self.variable)
+        if isinstance(found, list):
+            return len(found)
         return found if isinstance(found, int) else None
 
 
@@ -154,8 +157,7 @@ class CostCompiler:
         """Price the fields of an operation."""
         root = self._schema.get_root_type(operation.operation)
         if root is None:
-            message = f"the schema has no {operation.operation.value}"
-            raise ValueError(message)
+            raise ValueError(f"the schema has no {operation.operation.value}")
         is_mutation = operation.operation is OperationType.MUTATION
         return tuple(
             self._root(owner, field, is_mutation=is_mutation)
@@ -175,7 +177,7 @@ class CostCompiler:
         )
         is_price_update = field.name.value == "productVariantsBulkUpdate"
         kind = Kind.PRICE_UPDATE if is_price_update else Kind.MUTATION
-        return CostNode(node.key, node.owner, kind, (), payload, array_size(field, "variants"))
+        return CostNode(node.key, node.owner, kind, (), payload, size_of(field, "variants"))
 
     def _node(self, owner: GraphQLObjectType, field: FieldNode) -> CostNode | None:
         if field.selection_set is None or field.name.value.startswith("__"):
@@ -187,7 +189,7 @@ class CostCompiler:
         if not isinstance(named, GraphQLObjectType):
             return None
         if named.name.endswith("Connection"):
-            sizes = tuple(size for name in ("first", "last") if (size := _integer(field, name)))
+            sizes = tuple(size for name in ("first", "last") if (size := size_of(field, name)))
             return CostNode(key, owner.name, Kind.CONNECTION, sizes, self._connection(selection, named))
         kind = Kind.FREE if named.name in _FREE_TYPES else Kind.OBJECT
         return CostNode(key, owner.name, kind, (), self._children(selection, named))
@@ -236,28 +238,15 @@ def _key(field: FieldNode) -> str:
     return field.alias.value if field.alias else field.name.value
 
 
-def _integer(field: FieldNode, name: str) -> Size | None:
+def size_of(field: FieldNode, name: str) -> Size | None:
+    """Find what an argument of this name says, or None when the field has no such argument."""
     for argument in field.arguments or ():
         if argument.name.value != name:
             continue
-        if isinstance(argument.value, VariableNode):
-            return Size(None, argument.value.name.value)
-        if isinstance(argument.value, IntValueNode):
-            return Size(int(argument.value.value), None)
+        value = argument.value
+        if isinstance(value, VariableNode):
+            return Size(None, value.name.value)
+        if isinstance(value, IntValueNode):
+            return Size(int(value.value), None)
+        return Size(len(value.values), None) if isinstance(value, ListValueNode) else None
     return None
-
-
-def array_size(field: FieldNode, name: str) -> Size | None:
-    """Find the length of a list argument; `with_lengths` makes it known when it comes in a variable."""
-    for argument in field.arguments or ():
-        if argument.name.value == name:
-            if isinstance(argument.value, VariableNode):
-                return Size(None, f"{argument.value.name.value}.length")
-            return Size(len(getattr(argument.value, "values", ())), None)
-    return None
-
-
-def with_lengths(variables: dict[str, Any]) -> dict[str, Any]:
-    """Add the length of each list among the variables, as `<name>.length`."""
-    lengths = {f"{name}.length": len(value) for name, value in variables.items() if isinstance(value, list)}
-    return {**variables, **lengths} if lengths else variables

@@ -96,8 +96,7 @@ class _Loader:
         header = next(source, [])
         missing = [name for name in _REQUIRED if name not in header]
         if missing:
-            message = f"no Shopify product CSV: the header has no column {', '.join(missing)}"
-            raise CsvError(message)
+            raise CsvError(f"no Shopify product CSV: the header has no column {', '.join(missing)}")
         while True:
             line = int(getattr(reader, "line_num", 0)) + 1
             try:
@@ -118,11 +117,9 @@ class _Loader:
     def _take(self, row: Row) -> None:
         handle = row["Handle"]
         if not handle:
-            message = "Handle is empty"
-            raise ValueError(message)
+            raise ValueError("Handle is empty")
         if handle in self._refused:
-            message = f"belongs to product {handle!r}, which was refused: {self._refused[handle]}"
-            raise ValueError(message)
+            raise ValueError(f"belongs to product {handle!r}, which was refused: {self._refused[handle]}")
         draft = self._drafts.get(handle)
         if draft is None:
             draft = self._drafts[handle] = self._begin(handle, row)
@@ -151,22 +148,18 @@ class _Loader:
             values = DEFAULT_VALUE
         for name, value in zip(draft.option_names, values, strict=True):
             if not value:
-                message = f"option {name!r} has no value"
-                raise ValueError(message)
+                raise ValueError(f"option {name!r} has no value")
         if values in draft.seen:
-            message = f"product {draft.handle!r} already has a variant {' / '.join(values)!r}"
-            raise ValueError(message)
+            raise ValueError(f"product {draft.handle!r} already has a variant {' / '.join(values)!r}")
         if len(draft.variants) == MAX_VARIANTS_PER_PRODUCT:
-            message = f"product {draft.handle!r} has more than {MAX_VARIANTS_PER_PRODUCT} variants"
-            raise ValueError(message)
+            raise ValueError(f"product {draft.handle!r} has more than {MAX_VARIANTS_PER_PRODUCT} variants")
         draft.variants.append(self._variant(values, row))
         draft.seen.add(values)
 
     def _variant(self, values: tuple[str, ...], row: Row) -> NewVariant:
         price = self._amount(row, "Variant Price")
         if price is None:
-            message = "Variant Price is empty"
-            raise ValueError(message)
+            raise ValueError("Variant Price is empty")
         return NewVariant(
             options=values,
             price=price,
@@ -183,8 +176,7 @@ class _Loader:
         try:
             return to_shop_text(parse_decimal(text), self._store.currency)
         except ValueError as error:
-            message = f"{column}: {error}"
-            raise ValueError(message) from error
+            raise ValueError(f"{column}: {error}") from error
 
     def _products(self, drafts: Iterable[_Draft]) -> Iterator[NewProduct]:
         for number, draft in enumerate(drafts, start=1):

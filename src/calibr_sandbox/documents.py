@@ -18,7 +18,7 @@ from graphql import (
 )
 
 from calibr_sandbox.config import MAX_ARRAY_SIZE, MAX_PAGE_SIZE, MAX_VARIANTS_PER_PRODUCT
-from calibr_sandbox.cost import CostCompiler, CostNode, Size, array_size
+from calibr_sandbox.cost import CostCompiler, CostNode, Size, size_of
 from calibr_sandbox.errors import ErrorBody, input_too_large, translate
 
 _CACHED: Final = 512
@@ -60,8 +60,7 @@ class Document:
             if size > argument.cap:
                 raise RefusedDocumentError([input_too_large(size, argument.cap, list(argument.path))])
         for node in _walk(self.plan):
-            for size in node.sizes:
-                asked = size.value(variables) or 0
+            for asked in (page.value(variables) or 0 for page in node.sizes):
                 if not 0 <= asked <= MAX_PAGE_SIZE:
                     message = f"`{node.key}` was asked for {asked} objects; a page holds 0 to {MAX_PAGE_SIZE}."
                     raise RefusedDocumentError([{"message": message, "extensions": {"code": "BAD_REQUEST"}}])
@@ -117,7 +116,7 @@ def _list_arguments(operation: OperationDefinitionNode) -> Iterator[ListArgument
         if not isinstance(field, FieldNode):
             continue
         for name, cap in _ARRAY_CAPS.items():
-            size = array_size(field, name)
+            size = size_of(field, name)
             if size is not None:
                 yield ListArgument((field.name.value, name), size, cap)
 

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from calibr_sandbox.bulk import BulkOperations
 from calibr_sandbox.config import API_VERSION, MAX_QUERY_COST, PLANS, SandboxConfig
 from calibr_sandbox.context import RequestContext
-from calibr_sandbox.cost import actual_cost, requested_cost, with_lengths
+from calibr_sandbox.cost import actual_cost, requested_cost
 from calibr_sandbox.documents import Document, DocumentCache, RefusedDocumentError
 from calibr_sandbox.errors import ErrorBody, InvalidGlobalIdError, max_cost_exceeded, throttled, translate
 from calibr_sandbox.faults import FaultKind, Faults, drop_connection
@@ -91,13 +91,12 @@ class _Call:
         try:
             query, variables, operation = _parse_body(body)
             document = self._documents.prepare(query, operation)
-            sizes = with_lengths(variables)
-            document.check_sizes(sizes)
+            document.check_sizes(variables)
         except _BadBodyError as error:
             return self._json({"errors": {"query": str(error)}}, status=400)
         except RefusedDocumentError as error:
             return self._json({"errors": error.errors})
-        return self._run(self._shop.bucket(token), _Prepared(document, variables, sizes, operation))
+        return self._run(self._shop.bucket(token), _Prepared(document, variables, operation))
 
     def _run(self, bucket: Bucket, prepared: "_Prepared") -> Response | None:
         fault = self._shop.faults.pick(is_mutation=prepared.document.is_mutation)
@@ -110,7 +109,7 @@ class _Call:
             return self._json({"errors": "Exceeded 2 calls per second for api client."}, status=429)
         if fault is FaultKind.SERVER_ERROR:
             return self._json({"errors": "Service Unavailable"}, status=503)
-        requested = requested_cost(prepared.document.plan, prepared.sizes)
+        requested = requested_cost(prepared.document.plan, prepared.variables)
         if requested > MAX_QUERY_COST:
             self._shop.stats.over_cost += 1
             return self._json({"errors": [max_cost_exceeded(requested, MAX_QUERY_COST)]})
@@ -123,7 +122,7 @@ class _Call:
     def _execute(self, bucket: Bucket, prepared: "_Prepared", requested: int) -> Response:
         shop = self._shop
         base_url = str(self._request.base_url).rstrip("/")
-        context = RequestContext(ShopContext(shop.config, shop.store, base_url), shop.bulk)
+        context = RequestContext(ShopContext(shop.config, shop.store, base_url), shop.store, shop.bulk)
         result = execute_sync(
             shop.schema,
             prepared.document.ast,
@@ -136,7 +135,7 @@ class _Call:
         if refused:
             bucket.refund(requested)
             return self._json({"errors": refused})
-        actual = actual_cost(prepared.document.plan, prepared.sizes, result.data)
+        actual = actual_cost(prepared.document.plan, prepared.variables, result.data)
         bucket.refund(requested - actual)
         shop.stats.points_spent += actual
         return self._json(_body(result) | _extensions(bucket, requested, actual))
@@ -148,11 +147,10 @@ class _Call:
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A document with what it runs on. `sizes` are the variables with the lengths of their lists."""
+    """A document with what it runs on."""
 
     document: Document
     variables: dict[str, Any]
-    sizes: dict[str, Any]
     operation: str | None
 
 
@@ -162,21 +160,17 @@ class _BadBodyError(ValueError):
 
 def _parse_body(body: bytes) -> tuple[str, dict[str, Any], str | None]:
     if len(body) > _MAX_BODY:
-        message = f"the body has {len(body)} bytes; at most {_MAX_BODY} are taken"
-        raise _BadBodyError(message)
+        raise _BadBodyError(f"the body has {len(body)} bytes; at most {_MAX_BODY} are taken")
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        message = f"the body is not JSON: {error}"
-        raise _BadBodyError(message) from error
+        raise _BadBodyError(f"the body is not JSON: {error}") from error
     query = parsed.get("query") if isinstance(parsed, dict) else None
     if not isinstance(query, str):
-        message = "Required parameter missing or invalid"
-        raise _BadBodyError(message)
+        raise _BadBodyError("Required parameter missing or invalid")
     variables = parsed.get("variables") or {}
     if not isinstance(variables, dict):
-        message = "variables must be an object"
-        raise _BadBodyError(message)
+        raise _BadBodyError("variables must be an object")
     return query, variables, parsed.get("operationName")
 
 

@@ -34,11 +34,9 @@ class FaultRule:
     def __post_init__(self) -> None:
         """Refuse a rate that is no share and a negative count."""
         if not 0 <= self.rate <= 1:
-            message = f"rate: {self.rate} is not between 0 and 1"
-            raise ValueError(message)
+            raise ValueError(f"rate: {self.rate} is not between 0 and 1")
         if self.count is not None and self.count < 0:
-            message = f"count: {self.count} is negative"
-            raise ValueError(message)
+            raise ValueError(f"count: {self.count} is negative")
 
 
 class Faults:
@@ -58,9 +56,7 @@ class Faults:
 
     def rules(self) -> list[dict[str, object]]:
         """Describe the rules in force, with how many calls each made fail."""
-        return [
-            {"kind": a.rule.kind, "rate": a.rule.rate, "count": a.rule.count, "hits": a.hits} for a in self._active
-        ]
+        return [{"kind": a.rule.kind, "rate": a.rule.rate, "count": a.rule.count, "hits": a.hits} for a in self._active]
 
     def pick(self, *, is_mutation: bool) -> FaultKind | None:
         """Decide the fate of one call: the first rule that strikes, or None."""
@@ -104,8 +100,7 @@ async def drop_connection(scope: Scope) -> None:
     """
     transport = getattr(getattr(scope.get(_SEND), "__self__", None), "transport", None)
     if transport is None:
-        message = "the server does not let the sandbox cut a connection"
-        raise RuntimeError(message)
+        raise RuntimeError("the server does not let the sandbox cut a connection")
     transport.abort()
     # The server learns of the loss in the next turn of the loop, and then expects no answer anymore.
     await asyncio.sleep(0)

@@ -52,8 +52,7 @@ _json_list = lru_cache(maxsize=4096)(orjson.loads)
 def _product(row: VariantRow, shop: ShopContext) -> ProductRow:
     product = find_product(shop.store, row.product_id)
     if product is None:
-        message = f"variant {row.id} has no product {row.product_id}"
-        raise LookupError(message)
+        raise LookupError(f"variant {row.id} has no product {row.product_id}")
     return product
 
 
@@ -139,7 +138,7 @@ _BULK_OPERATION: Final[dict[str, Getter]] = {
     "partialDataUrl": lambda _row, _shop: None,
 }
 _SHOP: Final[dict[str, Getter]] = {
-    "id": lambda _, shop: gid("Shop", 90_000_000_001),
+    "id": lambda _row, _shop: gid("Shop", 90_000_000_001),
     "name": lambda _, shop: shop.config.shop_name,
     "myshopifyDomain": lambda _, shop: shop.config.shop_domain,
     "currencyCode": lambda _, shop: shop.store.currency,

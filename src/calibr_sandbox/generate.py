@@ -4,6 +4,7 @@ The skew is that of shops: most products have few variants and a handful have ve
 .95 or .00, a few tags are on most products, a fifth of the costs is unknown, SKUs are missing or repeated.
 """
 
+import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -67,8 +68,7 @@ class CatalogSpec:
     def __post_init__(self) -> None:
         """Refuse a negative size."""
         if self.variants < 0:
-            message = f"variants: {self.variants} is negative"
-            raise ValueError(message)
+            raise ValueError(f"variants: {self.variants} is negative")
 
 
 def generate_products(spec: CatalogSpec) -> Iterator[NewProduct]:
@@ -85,7 +85,7 @@ def generate_products(spec: CatalogSpec) -> Iterator[NewProduct]:
 def _count_variants(source: random.Random) -> int:
     """Draw the number of variants: one in 200 products lies in a heavy tail up to Shopify's limit."""
     if source.random() < 0.005:  # noqa: PLR2004 - the share is the statement
-        return min(MAX_VARIANTS_PER_PRODUCT, int(11 * source.paretovariate(0.9)))
+        return min(MAX_VARIANTS_PER_PRODUCT, math.floor(11 * source.paretovariate(0.9)))
     return source.choices(_VARIANT_COUNTS, cum_weights=_VARIANT_WEIGHTS)[0]
 
 
@@ -159,8 +159,8 @@ class _Pricing:
         if self._decimals == 0:
             return whole * 100 - source.choices((20, 0), weights=(3, 2))[0]
         ending = source.choices(_ENDINGS, cum_weights=_ENDING_WEIGHTS)[0]
-        hundredths = whole * 100 + ending
-        return hundredths * 10 ** (self._decimals - 2)
+        minor_per_hundredth = 10 if self._decimals == 3 else 1  # noqa: PLR2004
+        return (whole * 100 + ending) * minor_per_hundredth
 
     def _text(self, minor: int) -> str:
         if self._decimals == 0:

@@ -9,23 +9,28 @@ UPPER_BOUND: Final = Decimal(10) ** 18
 
 _NUMBER: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 _MAX_DIGITS: Final = 60
-_NO_DECIMALS: Final = frozenset({"CLP", "ISK", "JPY", "KRW", "VND"})
-_THREE_DECIMALS: Final = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
+_NO_DECIMALS: Final = ("CLP", "ISK", "JPY", "KRW", "VND")
+_TWO_DECIMALS: Final = (
+    "AED", "AUD", "BRL", "CAD", "CHF", "CNY", "CZK", "DKK", "EUR", "GBP", "HKD", "HUF", "IDR", "ILS", "INR", "MXN",
+    "MYR", "NOK", "NZD", "PHP", "PLN", "RON", "SAR", "SEK", "SGD", "THB", "TRY", "TWD", "USD", "ZAR",
+)  # fmt: skip
+_THREE_DECIMALS: Final = ("BHD", "JOD", "KWD", "OMR", "TND")
+CURRENCIES: Final = dict.fromkeys(_NO_DECIMALS, 0) | dict.fromkeys(_TWO_DECIMALS, 2) | dict.fromkeys(_THREE_DECIMALS, 3)
+"""The currencies a shop may have, with their decimal places (ISO 4217)."""
 
 
 def decimals_of(currency: str) -> int:
-    """Count the decimal places of a currency (ISO 4217): JPY 0, KWD 3, most 2."""
-    if currency in _NO_DECIMALS:
-        return 0
-    return 3 if currency in _THREE_DECIMALS else 2
+    """Count the decimal places of a currency. Raises ValueError for one that the sandbox does not know."""
+    if currency not in CURRENCIES:
+        raise ValueError(f"currency: {currency!r} is unknown; the sandbox knows {', '.join(sorted(CURRENCIES))}")
+    return CURRENCIES[currency]
 
 
 def parse_decimal(text: str) -> Decimal:
     """Read a plain decimal number; exponents, separators and anything else raise ValueError."""
     cleaned = text.strip()
     if len(cleaned) > _MAX_DIGITS or not _NUMBER.fullmatch(cleaned):
-        message = f"{text!r} is not a decimal number"
-        raise ValueError(message)
+        raise ValueError(f"{text!r} is not a decimal number")
     return Decimal(cleaned)
 
 
@@ -35,8 +40,7 @@ def to_shop_text(amount: Decimal, currency: str) -> str:
     Digits beyond the currency are rounded half up. Raises ValueError outside of what a price may be.
     """
     if not 0 <= amount < UPPER_BOUND:
-        message = f"{amount} is not between 0 and {UPPER_BOUND}"
-        raise ValueError(message)
+        raise ValueError(f"{amount} is outside of 0 to {UPPER_BOUND}")
     step = Decimal(1).scaleb(-decimals_of(currency))
     return f"{amount.quantize(step, rounding=ROUND_HALF_UP):f}"
 

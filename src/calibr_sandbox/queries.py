@@ -3,11 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from graphql import GraphQLResolveInfo
-
 from calibr_sandbox import catalog
 from calibr_sandbox.connections import Page, PageArguments, by_id, by_position, fetch_page
-from calibr_sandbox.context import RequestContext
+from calibr_sandbox.context import Info
 from calibr_sandbox.errors import BadRequestError, InvalidGlobalIdError, ResourceNotFoundError
 from calibr_sandbox.fields import product_options
 from calibr_sandbox.ids import INVENTORY_ITEM_SHIFT, GlobalId, parse_gid
@@ -34,35 +32,34 @@ def number_of(text: str, type_name: str) -> int:
     return parsed.number
 
 
-def resolve_shop(_root: object, _info: GraphQLResolveInfo) -> str:
+def resolve_shop(_root: object, _info: Info) -> str:
     """`shop`: its fields need no row."""
     return "shop"
 
 
-def resolve_app_installation(_root: object, _info: GraphQLResolveInfo) -> str:
+def resolve_app_installation(_root: object, _info: Info) -> str:
     """`currentAppInstallation`: its fields need no row."""
     return "app"
 
 
-def resolve_product(_root: object, info: GraphQLResolveInfo, id: str) -> ProductRow | None:  # noqa: A002
+def resolve_product(_root: object, info: Info, id: str) -> ProductRow | None:  # noqa: A002
     """`product(id:)`."""
-    return catalog.find_product(_context(info).shop.store, number_of(id, "Product"))
+    return catalog.find_product(info.context.store, number_of(id, "Product"))
 
 
-def resolve_variant(_root: object, info: GraphQLResolveInfo, id: str) -> VariantRow | None:  # noqa: A002
+def resolve_variant(_root: object, info: Info, id: str) -> VariantRow | None:  # noqa: A002
     """`productVariant(id:)`."""
-    return catalog.find_variant(_context(info).shop.store, number_of(id, "ProductVariant"))
+    return catalog.find_variant(info.context.store, number_of(id, "ProductVariant"))
 
 
-def resolve_node(_root: object, info: GraphQLResolveInfo, id: str) -> Row | None:  # noqa: A002
+def resolve_node(_root: object, info: Info, id: str) -> Row | None:  # noqa: A002
     """`node(id:)`: None for an id that names nothing here."""
     return resolve_nodes(_root, info, [id])[0]
 
 
-def resolve_nodes(_root: object, info: GraphQLResolveInfo, ids: list[str]) -> list[Row | None]:
+def resolve_nodes(_root: object, info: Info, ids: list[str]) -> list[Row | None]:
     """`nodes(ids:)`: one entry per id in the same order, None for what does not exist."""
-    context, parsed = _context(info), [_require_gid(text) for text in ids]
-    store = context.shop.store
+    store, parsed = info.context.store, [_require_gid(text) for text in ids]
     wanted = {number for gid in parsed if (number := _variant_number(gid)) is not None}
     variants = catalog.variants_by_id(store, sorted(wanted)) if wanted else {}
 
@@ -70,68 +67,68 @@ def resolve_nodes(_root: object, info: GraphQLResolveInfo, ids: list[str]) -> li
         if gid.type_name == "Product":
             return catalog.find_product(store, gid.number)
         if gid.type_name == "BulkOperation":
-            return context.bulk.find(gid.number)
+            return info.context.bulk.find(gid.number)
         variant = variants.get(_variant_number(gid) or 0)
         return InventoryItemRow(variant) if variant and gid.type_name == "InventoryItem" else variant
 
     return [find(gid) for gid in parsed]
 
 
-def resolve_products(_root: object, info: GraphQLResolveInfo, **arguments: Any) -> Page:  # noqa: ANN401
+def resolve_products(_root: object, info: Info, **arguments: Any) -> Page:  # noqa: ANN401
     """`products`, in the order of their ids."""
-    where, store = _search(arguments, PRODUCT_FIELDS), _context(info).shop.store
+    where, store = _search(arguments, PRODUCT_FIELDS), info.context.store
     return fetch_page(_page(arguments), by_id, lambda part: catalog.list_products(store, part, where))
 
 
-def resolve_variants(_root: object, info: GraphQLResolveInfo, **arguments: Any) -> Page:  # noqa: ANN401
+def resolve_variants(_root: object, info: Info, **arguments: Any) -> Page:  # noqa: ANN401
     """`productVariants`, over all products."""
-    where, store = _search(arguments, VARIANT_FIELDS), _context(info).shop.store
+    where, store = _search(arguments, VARIANT_FIELDS), info.context.store
     key, order = _variant_order(arguments)
     return fetch_page(_page(arguments), key, lambda part: catalog.list_variants(store, part, where, order))
 
 
-def resolve_product_variants(product: ProductRow, info: GraphQLResolveInfo, **arguments: Any) -> Page:  # noqa: ANN401
+def resolve_product_variants(product: ProductRow, info: Info, **arguments: Any) -> Page:  # noqa: ANN401
     """`Product.variants`."""
-    where, store = Filter("v.product_id = ?", (product.id,)), _context(info).shop.store
+    where, store = Filter("v.product_id = ?", (product.id,)), info.context.store
     key, order = _variant_order(arguments)
     return fetch_page(_page(arguments), key, lambda part: catalog.list_variants(store, part, where, order))
 
 
-def resolve_options(product: ProductRow, _info: GraphQLResolveInfo, first: int | None = None) -> Sequence[Any]:
+def resolve_options(product: ProductRow, _info: Info, first: int | None = None) -> Sequence[Any]:
     """`Product.options`."""
     return product_options(product)[:first]
 
 
-def resolve_products_count(_root: object, info: GraphQLResolveInfo, **arguments: Any) -> dict[str, object]:  # noqa: ANN401
+def resolve_products_count(_root: object, info: Info, **arguments: Any) -> dict[str, object]:  # noqa: ANN401
     """`productsCount`."""
-    total = catalog.count_products(_context(info).shop.store, _search(arguments, PRODUCT_FIELDS))
+    total = catalog.count_products(info.context.store, _search(arguments, PRODUCT_FIELDS))
     return _count(total, arguments.get("limit"))
 
 
-def resolve_variants_count(_root: object, info: GraphQLResolveInfo, **arguments: Any) -> dict[str, object]:  # noqa: ANN401
+def resolve_variants_count(_root: object, info: Info, **arguments: Any) -> dict[str, object]:  # noqa: ANN401
     """`productVariantsCount`."""
-    total = catalog.count_variants(_context(info).shop.store, _search(arguments, VARIANT_FIELDS))
+    total = catalog.count_variants(info.context.store, _search(arguments, VARIANT_FIELDS))
     return _count(total, arguments.get("limit"))
 
 
-def resolve_bulk_operation(_root: object, info: GraphQLResolveInfo, id: str) -> BulkRow | None:  # noqa: A002
+def resolve_bulk_operation(_root: object, info: Info, id: str) -> BulkRow | None:  # noqa: A002
     """`bulkOperation(id:)`."""
-    return _context(info).bulk.find(number_of(id, "BulkOperation"))
+    return info.context.bulk.find(number_of(id, "BulkOperation"))
 
 
 def resolve_current_bulk_operation(
     _root: object,
-    info: GraphQLResolveInfo,
+    info: Info,
     type: str = "QUERY",  # noqa: A002
 ) -> BulkRow | None:
     """`currentBulkOperation`: the latest one; the sandbox has no bulk mutations."""
-    found = _context(info).bulk.list_all(Filter()) if type == "QUERY" else []
+    found = info.context.bulk.list_all(Filter()) if type == "QUERY" else []
     return found[0] if found else None
 
 
-def resolve_bulk_operations(_root: object, info: GraphQLResolveInfo, **arguments: Any) -> Page:  # noqa: ANN401
+def resolve_bulk_operations(_root: object, info: Info, **arguments: Any) -> Page:  # noqa: ANN401
     """`bulkOperations`, the newest first (oldest first when reversed)."""
-    rows = _context(info).bulk.list_all(_search(arguments, BULK_FIELDS))
+    rows = info.context.bulk.list_all(_search(arguments, BULK_FIELDS))
     if arguments.get("sortKey") == "COMPLETED_AT":
         rows.sort(key=lambda row: (row.completed_at or 0, row.id), reverse=True)
     if arguments.get("reverse"):
@@ -145,11 +142,6 @@ def resolve_bulk_operations(_root: object, info: GraphQLResolveInfo, **arguments
         return window[-part.limit :] if part.from_end else window[: part.limit]
 
     return fetch_page(_page(arguments), by_id, cut)
-
-
-def _context(info: GraphQLResolveInfo) -> RequestContext:
-    context: RequestContext = info.context
-    return context
 
 
 def _require_gid(text: str) -> GlobalId:

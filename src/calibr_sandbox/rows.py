@@ -87,6 +87,7 @@ class BulkRow(NamedTuple):
 
 PRODUCT_COLUMNS = ", ".join(f"p.{name}" for name in ProductRow._fields)
 VARIANT_COLUMNS = (
-    ", ".join(f"v.{name}" for name in VariantRow._fields[:-2]) + ", p.title AS product_title, p.options AS product_options"
+    ", ".join(f"v.{name}" for name in VariantRow._fields[:-2])
+    + ", p.title AS product_title, p.options AS product_options"
 )
 BULK_COLUMNS = ", ".join(BulkRow._fields)

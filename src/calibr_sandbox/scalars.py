@@ -11,8 +11,7 @@ from calibr_sandbox.money import parse_decimal
 def parse_amount(value: object) -> Decimal:
     """Read an amount from a variable: text, or a JSON number by its shortest exact form."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        message = f"{value!r} is not a decimal number"
-        raise GraphQLError(message)
+        raise GraphQLError(f"{value!r} is not a decimal number")
     try:
         return parse_decimal(value if isinstance(value, str) else repr(value))
     except ValueError as error:

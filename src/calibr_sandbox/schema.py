@@ -5,10 +5,8 @@ from importlib.resources import files
 from typing import Any, Final
 
 from graphql import (
-    GraphQLEnumType,
     GraphQLInterfaceType,
     GraphQLObjectType,
-    GraphQLResolveInfo,
     GraphQLScalarType,
     GraphQLSchema,
     build_schema,
@@ -16,6 +14,7 @@ from graphql import (
 
 from calibr_sandbox import queries, scalars
 from calibr_sandbox.bulk_mutations import resolve_cancel, resolve_run_query
+from calibr_sandbox.context import Info
 from calibr_sandbox.fields import GETTERS, Getter
 from calibr_sandbox.rows import BulkRow, InventoryItemRow, OptionRow, ProductRow, VariantRow
 from calibr_sandbox.variants_update import resolve_bulk_update
@@ -66,15 +65,10 @@ _TYPE_OF_ROW: Final = {
 }
 
 
-def currencies() -> list[str]:
-    """List the currencies a sandbox shop may have."""
-    named = build_schema(_sdl()).type_map["CurrencyCode"]
-    return sorted(named.values) if isinstance(named, GraphQLEnumType) else []
-
-
 def build() -> GraphQLSchema:
     """Build the schema. Fields without a resolver of their own read a key of a payload."""
-    schema = build_schema(_sdl())
+    sdl = files("calibr_sandbox").joinpath("schema.graphql").read_text(encoding="utf-8")
+    schema = build_schema(sdl)
     for named in schema.type_map.values():
         if isinstance(named, GraphQLObjectType) and not named.name.startswith("__"):
             _attach(named)
@@ -83,10 +77,6 @@ def build() -> GraphQLSchema:
         elif isinstance(named, GraphQLScalarType):
             _fit_scalar(named)
     return schema
-
-
-def _sdl() -> str:
-    return files("calibr_sandbox").joinpath("schema.graphql").read_text(encoding="utf-8")
 
 
 def _attach(named: GraphQLObjectType) -> None:
@@ -101,7 +91,7 @@ def _attach(named: GraphQLObjectType) -> None:
 
 
 def _reading(get: Getter) -> Resolver:
-    def resolve(row: Any, info: GraphQLResolveInfo) -> Any:  # noqa: ANN401 - rows and values of any field
+    def resolve(row: Any, info: Info) -> Any:  # noqa: ANN401 - rows and values of any field
         return get(row, info.context.shop)
 
     return resolve

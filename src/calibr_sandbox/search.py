@@ -39,8 +39,7 @@ def _text(column: str) -> Callable[[str, str], Filter]:
 def _number(column: str) -> Callable[[str, str], Filter]:
     def build(operator: str, value: str) -> Filter:
         if not value.isdecimal():
-            message = f"{value!r} is not a number"
-            raise SearchError(message)
+            raise SearchError(f"{value!r} is not a number")
         return Filter(f"{column} {operator} ?", (int(value),))
 
     return build
@@ -51,8 +50,7 @@ def _time(column: str, field: str) -> Callable[[str, str], Filter]:
         try:
             moment = datetime.fromisoformat(value)
         except ValueError as error:
-            message = f"Invalid timestamp for query filter `{field}`."
-            raise SearchError(message) from error
+            raise SearchError(f"Invalid timestamp for query filter `{field}`.") from error
         aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return Filter(f"{column} {operator} ?", (int(aware.timestamp()),))
 
@@ -95,12 +93,10 @@ def parse_search(query: str | None, fields: dict[str, Callable[[str, str], Filte
     while position < len(text):
         match = _TERM.match(text, position)
         if match is None:
-            message = f"The sandbox cannot read the search query from here: {text[position:]!r}"
-            raise SearchError(message)
+            raise SearchError(f"The sandbox cannot read the search query from here: {text[position:]!r}")
         build = fields.get(match["field"])
         if build is None:
-            message = f"The sandbox cannot search by `{match['field']}`; it knows {', '.join(sorted(fields))}"
-            raise SearchError(message)
+            raise SearchError(f"The sandbox cannot search by `{match['field']}`; it knows {', '.join(sorted(fields))}")
         value = match["value"]
         unquoted = value[1:-1] if value[0] in "\"'" and len(value) > 1 else value
         found = found.and_also(build(match["op"] or "=", unquoted))

@@ -102,8 +102,13 @@ class _AnnouncingServer(uvicorn.Server):
 
 def _uvicorn(app: Starlette) -> uvicorn.Config:
     return uvicorn.Config(
-        remember_send(app), log_level="warning", access_log=False, server_header=False, proxy_headers=False,
-        timeout_graceful_shutdown=5, lifespan="on"
+        remember_send(app),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=5,
+        lifespan="on",
     )
 
 
@@ -111,6 +116,5 @@ def _await_start(server: uvicorn.Server) -> None:
     deadline = time.monotonic() + _START_TIMEOUT_S
     while not server.started:
         if time.monotonic() > deadline:
-            message = f"the sandbox did not start within {_START_TIMEOUT_S} seconds"
-            raise TimeoutError(message)
+            raise TimeoutError(f"the sandbox did not start within {_START_TIMEOUT_S} seconds")
         time.sleep(0.005)

@@ -11,6 +11,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from calibr_sandbox.money import decimals_of
+
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS product (
@@ -101,6 +103,7 @@ class Store(Reader):
 
     def __init__(self, path: Path, currency: str) -> None:
         """Open the file, creating it with this currency when it is new."""
+        decimals_of(currency)
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
