@@ -1,4 +1,4 @@
-"""What the tests share: one PostgreSQL for all xdist workers, one migrated database per worker, fresh tenants per test."""
+"""What the tests share: one PostgreSQL for all workers, one migrated database per worker, fresh tenants per test."""
 
 import fcntl
 import os
@@ -53,7 +53,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def _make_area() -> Path:
-    """Make this run's folder; as root the server's account must be able to pass, which pytest's own folders do not allow."""
+    """Make this run's folder. As root the server's account must be able to pass; pytest's own folders forbid that."""
     roomy = MEMORY_DISK.is_dir() and shutil.disk_usage(MEMORY_DISK).free >= ENOUGH_MEMORY
     base = MEMORY_DISK if roomy else Path(tempfile.gettempdir())
     for left in base.glob(f"calibr-test-{os.getuid()}-*"):
@@ -92,7 +92,7 @@ def test_area() -> Path:
 
 @pytest.fixture
 def server_area(test_area: Path) -> Iterator[Path]:
-    """A fresh data directory for a test that starts a server of its own. What still runs there afterwards is stopped."""
+    """A fresh data directory for a server of the test's own. What still runs there afterwards is stopped."""
     area = test_area / f"own-{uuid4().hex[:12]}"
     yield area
     _clear(area)

@@ -9,4 +9,14 @@ from calibr.db.roles import Role
 from calibr.db.session import Session
 from calibr.db.url import ServerUrl
 
-__all__ = ["Context", "Database", "EmbeddedServer", "OpenDatabase", "Role", "ServerUrl", "Session", "create_database", "upgrade"]
+__all__ = [
+    "Context",
+    "Database",
+    "EmbeddedServer",
+    "OpenDatabase",
+    "Role",
+    "ServerUrl",
+    "Session",
+    "create_database",
+    "upgrade",
+]

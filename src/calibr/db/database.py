@@ -15,7 +15,7 @@ from calibr.db.context import Context
 from calibr.db.keys import Keys
 from calibr.db.migrate import require_version
 from calibr.db.roles import Role
-from calibr.db.session import Entry, Isolation, Session, transaction
+from calibr.db.session import Entry, Isolation, Session, driver_connection, transaction
 from calibr.db.url import ServerUrl
 
 # A role that could get around the walls, by itself or by becoming another one.
@@ -27,6 +27,7 @@ _ABOVE_THE_WALLS = """
                     (select oid from pg_namespace where nspname in ('calibr', 'sec'))))
   order by 1
 """
+_DIRECTORY = text("select tenant_id from calibr.tenant_directory order by created_at, tenant_id")
 # What DISCARD ALL does, except that prepared statements stay: the driver counts on them, and no plan holds a tenant.
 _LEAVE_NOTHING = """
   close all; set session authorization default; reset all; unlisten *; select pg_advisory_unlock_all();
@@ -48,8 +49,8 @@ class Database:
     ) -> Self:
         """Open a pool per role; user and password of `server` are replaced by those of the role.
 
-        Raises Unavailable when the server cannot be reached or is too old, and Forbidden `db.role` when a role could get around
-        row-level security: the program must not run then.
+        Raises Unavailable when the server cannot be reached or is too old, and Forbidden `db.role` when a role could
+        get around row-level security: the program must not run then.
         """
         keys = Keys(master_key)
         engines = {role: _engine(server.login(role, keys.role_password(role)), pool_size) for role in roles}
@@ -82,12 +83,11 @@ class Database:
     def directory(self) -> list[TenantId]:
         """Return the ids of all tenants, oldest first. For workers, which then open a session for each."""
         with self._engines[Role.WORKER].connect() as connection:
-            found = connection.execute(text("select tenant_id from calibr.tenant_directory order by created_at, tenant_id"))
-            return [TenantId(tenant_id) for (tenant_id,) in found]
+            return [TenantId(tenant_id) for (tenant_id,) in connection.execute(_DIRECTORY)]
 
     @staticmethod
     def register_tenant(session: Session) -> None:
-        """Put the tenant of the session into the directory, in its transaction. The tenant's own rows are the caller's."""
+        """Put the tenant of the session into the directory, in its transaction. Its own rows are the caller's."""
         session.execute(text("insert into calibr.tenant_directory(tenant_id) values (:id)"), {"id": session.tenant_id})
 
     def ping(self) -> None:
@@ -133,10 +133,12 @@ def _reset(connection: psycopg.Connection, _record: ConnectionPoolEntry, _state:
 def _require_walled(engine: Engine) -> None:
     try:
         with engine.connect() as connection:
-            require_version(connection.connection.driver_connection)
+            require_version(driver_connection(connection))
             above = list(connection.execute(text(_ABOVE_THE_WALLS)).scalars())
             user = connection.execute(text("select current_user")).scalar_one()
     except OperationalError as err:
         raise Unavailable("db.unreachable", f"The database cannot be reached: {err.orig}", retryable=True) from err
     if above:
-        raise Forbidden("db.role", f"The role {user} could get around row-level security as: {', '.join(above)}. Refusing to run.")
+        raise Forbidden(
+            "db.role", f"The role {user} could get around row-level security as: {', '.join(above)}. Refusing to run."
+        )

@@ -36,8 +36,8 @@ def create_database(admin: ServerUrl, name: str) -> ServerUrl:
 def upgrade(admin: ServerUrl, master_key: bytes) -> None:
     """Bring the database to the current schema. May be repeated, and run by several processes at once.
 
-    Raises Unavailable when the server is older than PostgreSQL 18 or cannot be reached, and Conflict `db.master_key` when the
-    database belongs to another master key. A statement that waits more than 5 s for a lock, or runs more than
+    Raises Unavailable when the server is older than PostgreSQL 18 or cannot be reached, and Conflict `db.master_key`
+    when the database belongs to another master key. A statement that waits more than 5 s for a lock, or runs more than
     15 minutes, fails and leaves the schema as it was before its migration.
     """
     keys = Keys(master_key)
@@ -73,7 +73,7 @@ def _migrate(migrator: ServerUrl, keys: Keys) -> None:
 
 
 def _ensure_context_key(owner: psycopg.Connection, keys: Keys) -> None:
-    """Store the padded key once. Another key in its place means another installation, whose secrets we could not open."""
+    """Store the padded key once. Another one in its place means another installation, whose secrets stay closed."""
     ipad, opad = padded(keys.context_key())
     owner.execute("insert into sec.key(id, ipad, opad) values (1, %s, %s) on conflict do nothing", [ipad, opad])
     stored = owner.execute("select ipad, opad from sec.key where id = 1").fetchone()

@@ -30,8 +30,8 @@ _HARMLESS = sql.SQL("nosuperuser nobypassrls nocreatedb nocreaterole noreplicati
 def ensure_roles(admin: psycopg.Connection, server: ServerUrl, keys: Keys) -> None:
     """Create the roles that are missing and grant what they need on this database. May be repeated.
 
-    Roles belong to the whole server. Raises Conflict `db.master_key` when they exist with passwords of another master key,
-    since changing these would lock out the installation that they belong to.
+    Roles belong to the whole server. Raises Conflict `db.master_key` when they exist with passwords of another master
+    key, since changing these would lock out the installation that they belong to.
     """
     existing = {name for (name,) in admin.execute("select rolname from pg_roles where rolname like 'calibr\\_%'")}
     if OWNER not in existing:

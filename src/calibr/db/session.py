@@ -36,7 +36,10 @@ class Entry:
 
 
 class Session:
-    """A transaction that sees and writes the rows of one tenant only. Made by `Database.session`, never kept beyond it."""
+    """A transaction that sees and writes the rows of one tenant only.
+
+    Made by `Database.session`, and of no use beyond it.
+    """
 
     def __init__(self, connection: Connection, context: Context, now: datetime) -> None:
         """Only `transaction` calls this."""
@@ -55,23 +58,26 @@ class Session:
     @property
     def raw(self) -> psycopg.Connection:
         """The driver's connection, inside the same transaction."""
-        return cast("psycopg.Connection", self.connection.connection.driver_connection)
+        return driver_connection(self.connection)
 
     def execute(self, statement: Executable, parameters: Parameters = None) -> CursorResult[Any]:
         """Run a statement, `text()` or an expression. A list of parameters runs it once for each."""
         return cast("CursorResult[Any]", self.connection.execute(statement, parameters))
 
     def copy_in(self, statement: str, chunks: Iterable[bytes]) -> int:
-        """Feed `COPY ... FROM STDIN` and return the number of rows. The target is a temporary table: COPY refuses walled ones."""
+        """Feed `COPY ... FROM STDIN` and return the number of rows.
+
+        The target is a temporary table: PostgreSQL refuses to COPY into one with row-level security.
+        """
         with self.raw.cursor() as cursor:
-            with cursor.copy(sql.SQL(statement)) as copy:  # type: ignore[arg-type]
+            with cursor.copy(sql.SQL(statement)) as copy:
                 for chunk in chunks:
                     copy.write(chunk)
             return cursor.rowcount
 
     def copy_out(self, statement: str, parameters: Mapping[str, Any] | None = None) -> Iterator[bytes]:
         """Yield what `COPY (...) TO STDOUT` sends, block by block."""
-        with self.raw.cursor() as cursor, cursor.copy(sql.SQL(statement), parameters) as copy:  # type: ignore[arg-type]
+        with self.raw.cursor() as cursor, cursor.copy(sql.SQL(statement), parameters) as copy:
             for block in copy:
                 yield bytes(block)
 
@@ -97,6 +103,11 @@ class Session:
         while self._hooks or self._last_hooks:
             queue = self._hooks or self._last_hooks
             queue.pop(0)(self)
+
+
+def driver_connection(connection: Connection) -> psycopg.Connection:
+    """Return the driver's connection below SQLAlchemy's."""
+    return cast("psycopg.Connection", connection.connection.driver_connection)
 
 
 @contextmanager

@@ -30,7 +30,8 @@ class ServerUrl:
     def parse(cls, text: str) -> Self:
         """Read `postgresql://user:password@host:port/database?sslmode=...` or a libpq key=value string.
 
-        Raises Invalid `db.url` naming the part that is missing; the message never repeats the text, which holds a password.
+        Raises Invalid `db.url` naming the part that is missing; the message never repeats the text, since it holds a
+        password.
         """
         try:
             parts = {key: str(value) for key, value in conninfo_to_dict(text).items() if value is not None}

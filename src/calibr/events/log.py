@@ -1,4 +1,4 @@
-"""Writes the event log: events are judged when they are emitted, and appended as the last statement of their transaction."""
+"""Writes the event log: events are judged when emitted, and appended as the last statement of their transaction."""
 
 from dataclasses import dataclass, field
 
@@ -24,7 +24,7 @@ class _Pending:
 def emit(session: Session, *events: Event) -> None:
     """Append events at the end of the transaction, in this order.
 
-    Raises Invalid `event.schema` when one does not match the envelope or the schema of its type: then none of `events` is emitted.
+    Raises Invalid `event.schema` when one does not match the schema of its type: then none of `events` is emitted.
     """
     pending = session.local(_Pending)
     judged = [(event, _judged(session, event)) for event in events]
@@ -40,7 +40,9 @@ def _judged(session: Session, event: Event) -> bytes:
         if not registry.is_valid(subject, event.schema_version, event.payload):
             faults = registry.validate(subject, event.schema_version, event.payload)
             said = "; ".join(f"{fault.path}: {fault.rule}" for fault in faults)
-            raise Invalid("event.schema", f"The event {event.type} does not match its schema: {said}", faults=tuple(faults))
+            raise Invalid(
+                "event.schema", f"The event {event.type} does not match its schema: {said}", faults=tuple(faults)
+            )
     except NotFound as err:
         raise Invalid("event.schema", f"The event type {event.type} {event.schema_version} has no schema.") from err
     return envelope_bytes(event, session.context, session.now)

@@ -19,7 +19,10 @@ def new_event_id() -> EventId:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A fact about one aggregate, in the past tense. Its payload follows the schema `event/<type>` of `schema_version`."""
+    """A fact about one aggregate, in the past tense.
+
+    Its payload follows the schema `event/<type>` of `schema_version`.
+    """
 
     type: str
     aggregate_type: str
@@ -32,7 +35,8 @@ class Event:
 def envelope_bytes(event: Event, context: Context, at: datetime) -> bytes:
     """Return the envelope as canonical JSON (RFC 8785).
 
-    Sorted keys without spaces are exactly that for what the schemas allow: ASCII keys, text, whole numbers, true, false, null.
+    Sorted keys without spaces are exactly that for what the schemas allow: ASCII keys, text, whole numbers, true,
+    false, null.
     """
     envelope = {
         "event_id": event.event_id,

@@ -40,14 +40,14 @@ class Registry:
 
     def is_valid(self, subject: Subject, version: Version, document: object) -> bool:
         """Say whether a document matches. Raises NotFound `schema.unknown`."""
-        return self._require(subject, version).is_valid(document)  # type: ignore[arg-type]
+        return self._require(subject, version).is_valid(document)
 
     def validate(self, subject: Subject, version: Version, document: object) -> list[Fault]:
         """Return what is wrong with a document, nothing when it matches. Raises NotFound `schema.unknown`."""
         validator = self._require(subject, version)
-        if validator.is_valid(document):  # type: ignore[arg-type]
+        if validator.is_valid(document):
             return []
-        return [_fault(error) for error in validator.iter_errors(document)]  # type: ignore[arg-type]
+        return [_fault(error) for error in validator.iter_errors(document)]
 
     def _require(self, subject: Subject, version: Version) -> jsonschema_rs.Validator:
         validator = self._validators.get((subject, version))
@@ -59,13 +59,14 @@ class Registry:
 def read_registry(folder: Path) -> Registry:
     """Read and compile all `<subject>/<version>.json` below a folder.
 
-    Raises ValueError when a file is no JSON Schema, or its `$id` is not that of its place: a mistake of whoever wrote it.
+    Raises ValueError when a file is no JSON Schema, or its `$id` is not that of its place: whoever wrote it erred.
     """
     documents = dict(_documents(folder))
     by_id = [(str(document["$id"]), document) for document in documents.values()]
     shared = jsonschema_rs.Registry(by_id)
     validators: dict[tuple[Subject, Version], jsonschema_rs.Validator] = {
-        key: jsonschema_rs.validator_for(document, registry=shared, validate_formats=True) for key, document in documents.items()
+        key: jsonschema_rs.validator_for(document, registry=shared, validate_formats=True)
+        for key, document in documents.items()
     }
     return Registry(documents, validators)
 

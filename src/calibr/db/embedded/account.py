@@ -1,4 +1,7 @@
-"""Who runs the server: ourselves, or, since PostgreSQL refuses to run as root, an account that has no rights and exists already."""
+"""Who runs the server: ourselves, or, since PostgreSQL refuses to run as root, an account without rights.
+
+Such an account exists on every machine; none is made, and no permission outside the server's area changes.
+"""
 
 import os
 import pwd
@@ -78,7 +81,10 @@ def server_account(owner_uid: int | None) -> Account:
 
 
 def can_host(data_dir: Path) -> bool:
-    """Say whether a server started by this process could reach `data_dir` (as root: no private folder stands above it)."""
+    """Say whether a server started by this process could reach `data_dir`.
+
+    As root it cannot when a private folder stands above it, such as root's home.
+    """
     account = server_account(None)
     return not account.foreign or account.blocked_by(data_dir) is None
 

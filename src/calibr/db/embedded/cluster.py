@@ -9,6 +9,7 @@ from pathlib import Path
 from calibr.core.errors import Unavailable
 from calibr.db.embedded.account import Account
 from calibr.db.embedded.binaries import environment
+from calibr.db.embedded.private_files import append_to, replace_file
 from calibr.db.embedded.tuning import as_configuration
 
 SUPERUSER = "postgres"
@@ -34,15 +35,15 @@ class Cluster:
         """The data directory of PostgreSQL."""
         return self.area / "pgdata"
 
-    def prepare(self, settings: dict[str, str]) -> None:
-        """Make the cluster when there is none, and write the settings of this start.
-
-        Raises Unavailable when its version is not ours or it cannot be made.
-        """
+    def create_if_missing(self) -> None:
+        """Make the cluster when there is none. Raises Unavailable when that fails or its version is not ours."""
         if not self.data.exists():
             self._create()
         self._check_version()
-        self._write(self.data / _CONFIGURATION, as_configuration(settings))
+
+    def configure(self, settings: dict[str, str]) -> None:
+        """Write the settings of the next start."""
+        replace_file(self.data / _CONFIGURATION, as_configuration(settings), self.account)
 
     def password(self) -> str:
         """Return the superuser's password, made on first use and kept in a file that only we can read."""
@@ -52,35 +53,31 @@ class Cluster:
         if self.data.exists():
             raise Unavailable("db.password", f"{path} is missing: the database cannot be managed without it.")
         value = secrets.token_urlsafe(32)
-        partial = path.with_suffix(".partial")
-        partial.unlink(missing_ok=True)
-        partial.touch(mode=0o600)
-        partial.write_text(value)
-        partial.rename(path)
+        replace_file(path, value)
         return value
 
     def _create(self) -> None:
-        """Run initdb in a folder beside the final one, so that an interrupted run leaves nothing that looks like a cluster."""
+        """Run initdb in a folder beside the final one: an interrupted run leaves nothing that looks like a cluster."""
         fresh = self.area / "pgdata.new"
         password_file = self.area / "pgdata.password"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
         self.account.own(fresh)
-        self._write(password_file, self.password())
+        replace_file(password_file, self.password(), self.account)
         try:
             self._initialize(fresh, password_file)
         finally:
             password_file.unlink()
-        self._write(fresh / "pg_hba.conf", _HBA)
-        with (fresh / "postgresql.conf").open("a") as configuration:
-            configuration.write(f"\ninclude_if_exists = '{_CONFIGURATION}'\n")
+        replace_file(fresh / "pg_hba.conf", _HBA, self.account)
+        append_to(fresh / "postgresql.conf", f"\ninclude_if_exists = '{_CONFIGURATION}'\n")
         fresh.rename(self.data)
 
     def _initialize(self, fresh: Path, password_file: Path) -> None:
         """The built-in locale sorts by code point and does not depend on the machine's C library."""
         command = [
             str(self.programs / "initdb"), f"--pgdata={fresh}", f"--username={SUPERUSER}", f"--pwfile={password_file}",
-            "--auth=scram-sha-256", "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C",
+            "--auth=scram-sha-256", "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8",
+            "--locale=C",
         ]  # fmt: skip
         done = subprocess.run(  # noqa: S603 - our own program with our own paths
             command, check=False, capture_output=True, text=True, cwd=fresh, env=environment(), **self.account.popen()
@@ -97,12 +94,3 @@ class Cluster:
                 f"The database in {self.data} was made by PostgreSQL {version}, but this is PostgreSQL {MAJOR_VERSION}."
                 " Dump it with the old version and restore it, or use another data directory.",
             )
-
-    def _write(self, path: Path, text: str) -> None:
-        """Replace a file that the server's account reads. Nobody else may read it."""
-        partial = path.with_name(f"{path.name}.partial")
-        partial.unlink(missing_ok=True)
-        partial.touch(mode=0o600)
-        partial.write_text(text)
-        self.account.own(partial)
-        partial.rename(path)

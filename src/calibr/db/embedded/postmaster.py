@@ -1,4 +1,4 @@
-"""The server process: told apart from others by its pid file, started, awaited, stopped by its pid."""
+"""The server process: told apart from others by its pid file, awaited, stopped by its pid."""
 
 import os
 import signal
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from calibr.core.errors import Unavailable
+from calibr.db.embedded.private_files import overwrite
 
 _PROC = Path("/proc")
 _NEVER_A_PID = 2_147_483_647  # above every kernel's limit: a pid that belongs to nobody
@@ -66,23 +67,7 @@ def defuse_stale_pid(data: Path) -> None:
     except OSError:
         return
     lines[0] = str(_NEVER_A_PID)
-    path.write_text("\n".join(lines))  # in place: owner and mode stay
-
-
-def await_ready(process: subprocess.Popen[bytes], data: Path, *, timeout_s: float) -> PidFile | None:
-    """Return the pid file once the server takes connections, or None when the process ended before.
-
-    Recovery after an unclean stop can take long; raises Unavailable `db.start` after `timeout_s`.
-    """
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            return None
-        found = PidFile.read(data)
-        if found is not None and found.pid == process.pid and found.ready:
-            return found
-        time.sleep(_POLL_S)
-    raise Unavailable("db.start", f"The database did not become ready within {timeout_s:.0f} s.", retryable=True)
+    overwrite(path, "\n".join(lines))
 
 
 def await_attachable(data: Path, *, timeout_s: float) -> PidFile | None:
@@ -95,7 +80,9 @@ def await_attachable(data: Path, *, timeout_s: float) -> PidFile | None:
         if found.ready:
             return found
         time.sleep(_POLL_S)
-    raise Unavailable("db.start", f"The running database did not become ready within {timeout_s:.0f} s.", retryable=True)
+    raise Unavailable(
+        "db.start", f"The running database did not become ready within {timeout_s:.0f} s.", retryable=True
+    )
 
 
 def stop_postmaster(pid: int, data: Path, *, timeout_s: float) -> None:

@@ -4,11 +4,10 @@ import atexit
 import fcntl
 import shutil
 import socket
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,27 +15,21 @@ from typing import IO, Self
 
 from calibr.core.errors import Unavailable
 from calibr.db.embedded.account import Account, server_account
-from calibr.db.embedded.binaries import environment, usable_programs
+from calibr.db.embedded.binaries import usable_programs
 from calibr.db.embedded.cluster import SUPERUSER, Cluster
-from calibr.db.embedded.postmaster import (
-    PidFile,
-    await_attachable,
-    await_ready,
-    defuse_stale_pid,
-    is_postmaster,
-    stop_postmaster,
-)
+from calibr.db.embedded.launch import run_until_ready
+from calibr.db.embedded.postmaster import PidFile, await_attachable, defuse_stale_pid, stop_postmaster
 from calibr.db.embedded.tuning import server_settings
 from calibr.db.url import ServerUrl
 
 _START_TIMEOUT_S = 300.0
 _STOP_TIMEOUT_S = 60.0
 _ORPHANS_TIMEOUT_S = 60.0
+_RETRY_S = 0.2
 _ATTEMPTS = 5
+_STARTED = "started"  # names the server that Calibr started, so that one which an administrator started is left alone
 _SOCKET_PATH_LIMIT = 107  # of sun_path, in bytes, on Linux; the lock file's name is the longest
 _LONGEST_SOCKET_NAME = "/.s.PGSQL.65535.lock"
-_LOG_LIMIT = 10 << 20
-_LOG_TAIL = 2_000
 
 
 @dataclass(slots=True)
@@ -46,16 +39,15 @@ class _Running:
     cluster: Cluster
     pid_file: PidFile
     in_use: IO[bytes]
-    process: subprocess.Popen[bytes] | None
 
 
 class EmbeddedServer:
     """The server of one data directory, which belongs to it alone and is made when it does not exist.
 
-    `start` attaches to the server when it runs already. `stop` stops it when Calibr started it and no other process uses
-    it any more; each user holds a shared lock, which the kernel frees even after a `kill -9`. Both may be repeated.
-    Nothing outside the data directory changes, besides a private socket folder in the temporary folder when the path of
-    the data directory is too long for a Unix socket.
+    `start` attaches to the server when it runs already. `stop` stops it when Calibr started it and no other process
+    uses it any more; each user holds a shared lock, which the kernel frees even after a `kill -9`. Both may be
+    repeated. Nothing outside the data directory changes, besides a private folder for the socket in the temporary
+    folder when the path of the data directory is too long for a Unix socket.
     """
 
     def __init__(self, data_dir: Path, *, overrides: dict[str, str] | None = None) -> None:
@@ -86,16 +78,15 @@ class EmbeddedServer:
             if self._is_last_user(running):
                 stop_postmaster(running.pid_file.pid, running.cluster.data, timeout_s=_STOP_TIMEOUT_S)
                 self._forget(running.pid_file)
-        if running.process is not None:
-            with suppress(subprocess.TimeoutExpired):
-                running.process.wait(timeout=0 if is_postmaster(running.pid_file.pid, running.cluster.data) else 5)
 
     def __enter__(self) -> Self:
         """Start."""
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Stop."""
         self.stop()
 
@@ -155,56 +146,36 @@ class EmbeddedServer:
         try:
             fcntl.flock(in_use, fcntl.LOCK_SH)
             found = await_attachable(cluster.data, timeout_s=_START_TIMEOUT_S)
-            if found is not None:
-                return _Running(cluster, found, in_use, None)
-            cluster.password()
-            cluster.prepare(server_settings(self._overrides))
-            process, started = self._launch(cluster)
-            self._remember(started)
-            return _Running(cluster, started, in_use, process)
+            if found is None:
+                found = self._launch(cluster)
+                (self._area / _STARTED).write_text(_identity(found))
+            return _Running(cluster, found, in_use)
         except BaseException:
             in_use.close()
             raise
 
-    def _launch(self, cluster: Cluster) -> tuple[subprocess.Popen[bytes], PidFile]:
-        """Start the process. A port that somebody else took in between, and backends that a killed server left, are waited out."""
+    def _launch(self, cluster: Cluster) -> PidFile:
+        """Start the server.
+
+        A port that somebody else took in between, and backends that a killed server left, are waited out.
+        """
+        cluster.password()
+        cluster.create_if_missing()
         defuse_stale_pid(cluster.data)
-        log_path = self._area / "server.log"
+        socket_dir = self._socket_dir(cluster.account)
         deadline = time.monotonic() + _ORPHANS_TIMEOUT_S
         attempts = 0
         while True:
-            socket_dir = self._socket_dir(cluster.account)
-            with _fresh_log(log_path) as log:
-                log_from = log.tell()
-                process = self._spawn(cluster, socket_dir, log)
-            try:
-                started = await_ready(process, cluster.data, timeout_s=_START_TIMEOUT_S)
-            except BaseException:
-                stop_postmaster(process.pid, cluster.data, timeout_s=_STOP_TIMEOUT_S)
-                raise
-            if started is not None:
-                return process, started
-            said = log_path.read_bytes()[log_from:].decode(errors="replace")
-            orphaned = "still in use" in said and time.monotonic() < deadline
+            cluster.configure(server_settings(self._overrides) | _listening(socket_dir))
+            said = run_until_ready(cluster, self._area / "server.log", timeout_s=_START_TIMEOUT_S)
+            started = PidFile.read(cluster.data)
+            if said is None and started is not None:
+                return started
+            orphaned = "still in use" in (said or "") and time.monotonic() < deadline
             attempts += 0 if orphaned else 1
-            if attempts >= _ATTEMPTS or not (orphaned or "could not bind" in said):
-                raise Unavailable("db.start", f"The database in {self._area} does not start: {said[-_LOG_TAIL:].strip()}")
-            time.sleep(0.2)
-
-    def _spawn(self, cluster: Cluster, socket_dir: Path, log: IO[bytes]) -> subprocess.Popen[bytes]:
-        command = [
-            str(cluster.programs / "postgres"), "-D", str(cluster.data), "-p", str(_free_port()), "-k", str(socket_dir),
-        ]  # fmt: skip
-        return subprocess.Popen(  # noqa: S603 - our own program with our own paths
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=cluster.data,
-            env=environment(),
-            start_new_session=True,  # the terminal's Ctrl-C is ours to handle
-            **cluster.account.popen(),
-        )
+            if attempts >= _ATTEMPTS or not (orphaned or "could not bind" in (said or "")):
+                raise Unavailable("db.start", f"The database in {self._area} does not start: {said}")
+            time.sleep(_RETRY_S)
 
     def _socket_dir(self, account: Account) -> Path:
         """Return a private folder with a short path. Sockets and locks of a dead server in it are removed."""
@@ -219,8 +190,8 @@ class EmbeddedServer:
 
     def _is_last_user(self, running: _Running) -> bool:
         """Turn our shared lock into an exclusive one: that works when nobody else holds it."""
-        found = PidFile.read(running.cluster.data)
-        if found is None or self._remembered() != _identity(found):
+        started = self._area / _STARTED
+        if not started.exists() or started.read_text() != _identity(running.pid_file):
             return False
         try:
             fcntl.flock(running.in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -228,17 +199,8 @@ class EmbeddedServer:
             return False
         return True
 
-    def _remember(self, started: PidFile) -> None:
-        (self._area / "started").write_text(_identity(started))
-
-    def _remembered(self) -> str | None:
-        try:
-            return (self._area / "started").read_text()
-        except OSError:
-            return None
-
     def _forget(self, stopped: PidFile) -> None:
-        (self._area / "started").unlink(missing_ok=True)
+        (self._area / _STARTED).unlink(missing_ok=True)
         if Path(stopped.socket_dir) != self._area / "run":
             shutil.rmtree(stopped.socket_dir, ignore_errors=True)
 
@@ -248,14 +210,12 @@ def _identity(server: PidFile) -> str:
     return f"{server.pid} {server.started_at}"
 
 
+def _listening(socket_dir: Path) -> dict[str, str]:
+    quoted = str(socket_dir).replace('"', '""')
+    return {"port": str(_free_port()), "unix_socket_directories": f'"{quoted}"'}
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _fresh_log(path: Path) -> IO[bytes]:
-    """Open the log for appending; one that has grown large is kept once as `.old`."""
-    if path.exists() and path.stat().st_size > _LOG_LIMIT:
-        path.replace(path.with_suffix(".old"))
-    return path.open("ab")

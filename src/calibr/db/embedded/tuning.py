@@ -1,4 +1,4 @@
-"""The settings of the embedded server: bulk loads and set-based previews on a machine that it shares with the application."""
+"""The settings of the embedded server: bulk loads and set-based previews, beside the application on one machine."""
 
 import os
 import shutil
