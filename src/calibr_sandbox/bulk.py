@@ -43,6 +43,7 @@ class BulkOperations:
         self._threads: dict[int, threading.Thread] = {}
         self.results = store.path.with_name(store.path.name + ".bulk")
         self.results.mkdir(exist_ok=True)
+        self._remove_leftovers()
         for row in self.list_all(Filter(_in_states(_OPEN))):
             self._launch(row.id)
 
@@ -83,7 +84,7 @@ class BulkOperations:
             if row.status not in _OPEN:
                 return row, f"A bulk operation cannot be canceled when it is {row.status.lower()}"
             connection.execute("UPDATE bulk_operation SET status = 'CANCELING' WHERE id = ?", (number,))
-        return self.find(number), None
+        return row._replace(status="CANCELING"), None
 
     def find(self, number: int) -> BulkRow | None:
         """Return the operation, or None."""
@@ -100,6 +101,13 @@ class BulkOperations:
         known = self._store.fetch_one("SELECT 1 FROM bulk_operation WHERE result = ? AND status = 'COMPLETED'", (name,))
         return self.results / name if known else None
 
+    def _remove_leftovers(self) -> None:
+        """Delete the files that operations were writing when an earlier process died."""
+        kept = {row.result for row in self.list_all(Filter("result IS NOT NULL"))}
+        for path in self.results.glob("*.jsonl"):
+            if path.name not in kept:
+                path.unlink()
+
     def _launch(self, number: int) -> None:
         thread = threading.Thread(target=self._run, args=(number,), name=f"bulk-{number}", daemon=True)
         self._threads[number] = thread
@@ -107,9 +115,12 @@ class BulkOperations:
 
     def _run(self, number: int) -> None:
         try:
-            if self._wait(number) and self._move(number, "CREATED", "RUNNING"):
+            if self._wait(number) and self._begin(number):
                 self._export(number)
-            self._finish_cancel(number)
+            self._settle(number, "CANCELING", "CANCELED", None)
+        except Exception:
+            self._settle(number, "RUNNING", "FAILED", "INTERNAL_SERVER_ERROR")
+            raise
         finally:
             self._threads.pop(number, None)
 
@@ -124,15 +135,19 @@ class BulkOperations:
             shop = ShopContext(self._config, reader, "")
             path = self.results / name
             done = write_result(path, read_lines(query, shop), shuffle, lambda p: self._report(number, p))
-        if done is None or not self._report(number, done) or not self._wait(number):
+        is_whole = done is not None and self._report(number, done) and self._wait(number)
+        if not is_whole or not self._complete(number, path):
             path.unlink(missing_ok=True)
-            return
+
+    def _complete(self, number: int, path: Path) -> bool:
+        """Publish the result; False when the operation was canceled in the last moment."""
         with self._store.transaction() as connection:
-            connection.execute(
+            changed = connection.execute(
                 "UPDATE bulk_operation SET status = 'COMPLETED', completed_at = ?, file_size = ?, result = ?"
                 " WHERE id = ? AND status = 'RUNNING'",
-                (int(time.time()), path.stat().st_size, name, number),
-            )
+                (int(time.time()), path.stat().st_size, path.name, number),
+            ).rowcount
+        return changed == 1
 
     def _report(self, number: int, progress: Progress) -> bool:
         """Publish the counts; False when the operation should stop."""
@@ -155,20 +170,22 @@ class BulkOperations:
         row = self.find(number)
         return row is None or row.status == "CANCELING"
 
-    def _move(self, number: int, before: str, after: str) -> bool:
-        """Change the state; an operation that an earlier process left RUNNING starts over."""
+    def _begin(self, number: int) -> bool:
+        """Start running; an operation that an earlier process left RUNNING starts over."""
         with self._store.transaction() as connection:
             changed = connection.execute(
-                "UPDATE bulk_operation SET status = ?, object_count = 0, root_object_count = 0"
-                " WHERE id = ? AND status IN (?, ?)",
-                (after, number, before, after),
+                "UPDATE bulk_operation SET status = 'RUNNING', object_count = 0, root_object_count = 0"
+                " WHERE id = ? AND status IN ('CREATED', 'RUNNING')",
+                (number,),
             ).rowcount
         return changed == 1
 
-    def _finish_cancel(self, number: int) -> None:
+    def _settle(self, number: int, before: str, after: str, error_code: str | None) -> None:
+        """End an operation that has no result, if it is in the state before."""
         with self._store.transaction() as connection:
             connection.execute(
-                "UPDATE bulk_operation SET status = 'CANCELED' WHERE id = ? AND status = 'CANCELING'", (number,)
+                "UPDATE bulk_operation SET status = ?, error_code = ? WHERE id = ? AND status = ?",
+                (after, error_code, number, before),
             )
 
 

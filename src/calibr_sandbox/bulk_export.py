@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -22,8 +22,7 @@ _REPORT_EVERY: Final = 5_000
 _BUFFER_BYTES: Final = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A line of the result, and whether its object is at the root of the query."""
 
     text: bytes

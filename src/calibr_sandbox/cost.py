@@ -82,10 +82,13 @@ def requested_cost(plan: tuple[CostNode, ...], variables: Variables) -> int:
 
 
 def actual_cost(plan: tuple[CostNode, ...], variables: Variables, data: object) -> int:
-    """Price what really came back. Never more than the requested cost."""
+    """Price what really came back: a null is free unless it is a root field. Never more than the requested cost."""
     if not isinstance(data, dict):
         return sum(_own(node, variables) for node in plan)
-    total = sum(_actual(node, variables, data.get(node.key)) for node in plan)
+    total = sum(
+        _own(node, variables) if data.get(node.key) is None else _actual(node, variables, data[node.key])
+        for node in plan
+    )
     return min(total, requested_cost(plan, variables))
 
 
@@ -120,7 +123,7 @@ def _sum_of(node: CostNode, owner: str, variables: Variables) -> int:
 def _actual(node: CostNode, variables: Variables, value: object) -> int:
     own = _own(node, variables)
     if value is None:
-        return own if node.kind in {Kind.MUTATION, Kind.PRICE_UPDATE, Kind.CONNECTION, Kind.COUNT} else 0
+        return 0
     if isinstance(value, list):
         present = [item for item in value if isinstance(item, dict)]
         dearest = max((_below(node, variables, item) for item in present), default=0)

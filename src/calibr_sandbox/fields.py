@@ -41,6 +41,7 @@ Getter = Callable[[Any, ShopContext], Any]
 """Reads one field: takes the row (the type depends on the GraphQL type) and the shop."""
 
 
+@lru_cache(maxsize=4096)
 def timestamp(seconds: int) -> str:
     """Write a time as Shopify does: UTC, whole seconds."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

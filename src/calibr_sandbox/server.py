@@ -1,5 +1,6 @@
 """Puts the pieces together: the ASGI application, and a server that runs it."""
 
+import signal
 import socket
 import threading
 import time
@@ -43,6 +44,8 @@ def create_app(config: SandboxConfig, clock: Clock = time.monotonic) -> Starlett
 
 def serve(config: SandboxConfig, port: int, announce: Callable[[str], None]) -> None:
     """Run until SIGTERM or SIGINT. `announce` is given the URL once the server answers."""
+    # uvicorn raises the signal again once it has stopped; the end of a server that was asked to stop is no failure.
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: None)
     listener = listen(port)
     server = _AnnouncingServer(_uvicorn(create_app(config)), announce, url_of(listener))
     server.run(sockets=[listener])
