@@ -69,5 +69,6 @@ def _principal(credential: Credential, session: Session) -> Principal:
         user_name=user.name,
         role=user.role,
         token_id=credential.token.id,
+        token_expires_at=credential.token.expires_at,
         scopes=credential.token.scopes & ROLE_SCOPES[user.role],
     )

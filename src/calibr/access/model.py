@@ -43,6 +43,7 @@ class Principal:
     user_name: str
     role: UserRole
     token_id: TokenId
+    token_expires_at: datetime
     scopes: frozenset[Scope]
 
     @property

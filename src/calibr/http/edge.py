@@ -1,0 +1,167 @@
+"""The outermost layer of every request: its id, log line and metrics, the cap on its body, the headers of its answer.
+
+Whatever nobody expected ends here: logged with the request id, answered without a stack trace.
+"""
+
+import re
+import time
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import uuid4
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from calibr.http.problem import problem, problem_response
+from calibr.monitor import Metrics
+
+MAX_BODY_BYTES: Final = 8 * 1024 * 1024
+"""A selector may list 100,000 SKUs."""
+REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+UNMATCHED: Final = "unmatched"
+CLIENT_CLOSED: Final = 499
+
+FIXED_HEADERS: Final = (
+    ("Cache-Control", "no-store"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+
+log = structlog.stdlib.get_logger("calibr.http")
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and what became of it."""
+
+    scope: Scope
+    request_id: str
+    started: float = field(default_factory=time.perf_counter)
+    status: int | None = None
+    received: int = 0
+
+    @property
+    def route(self) -> str:
+        """The template of the path, which has no ids in it."""
+        return str(getattr(self.scope.get("route"), "path", UNMATCHED))
+
+    @property
+    def state(self) -> MutableMapping[str, Any]:
+        """What the layers inside noted."""
+        state: MutableMapping[str, Any] = self.scope["state"]
+        return state
+
+
+class EdgeMiddleware:
+    """See the module."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app = app
+        self.metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        exchange = Exchange(scope, _request_id(scope))
+        scope.setdefault("state", {})["request_id"] = exchange.request_id
+        with (
+            structlog.contextvars.bound_contextvars(request_id=exchange.request_id),
+            self.metrics.http_in_flight.track_inprogress(),
+        ):
+            try:
+                await self._answer(exchange, receive, send)
+            finally:
+                structlog.contextvars.unbind_contextvars("tenant_id", "actor", "correlation_id")
+                self._count(exchange)
+
+    async def _answer(self, exchange: Exchange, receive: Receive, send: Send) -> None:
+        async def capped_receive() -> Message:
+            message = await receive()
+            exchange.received += len(message.get("body", b""))
+            if exchange.received > MAX_BODY_BYTES:
+                raise _too_large()
+            return message
+
+        async def labeled_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+                _label(message, exchange.request_id)
+            await send(message)
+
+        if _declared_length(exchange.scope) > MAX_BODY_BYTES:
+            exchange.state["problem_code"] = "request.too_large"
+            found = problem(413, "request.too_large", _too_large().detail)
+            await problem_response(found)(exchange.scope, receive, labeled_send)
+        else:
+            await self._run(exchange, capped_receive, labeled_send)
+        _log(exchange)
+
+    async def _run(self, exchange: Exchange, receive: Receive, send: Send) -> None:
+        try:
+            await self.app(exchange.scope, receive, send)
+        except ClientDisconnect:
+            exchange.status = CLIENT_CLOSED
+        except Exception:
+            log.exception("http.request_crashed", method=exchange.scope["method"], route=exchange.route)
+            if exchange.status is not None:
+                raise  # half an answer is out: the connection has to break so that nobody takes it for a whole one
+            exchange.state["problem_code"] = "internal"
+            detail = f"Something broke in Calibr; its log tells more under request id {exchange.request_id}."
+            await problem_response(problem(500, "internal", detail))(exchange.scope, receive, send)
+
+    def _count(self, exchange: Exchange) -> None:
+        method, route = exchange.scope["method"], exchange.route
+        status = str(exchange.status or 500)
+        self.metrics.http_requests.labels(method, route, status).inc()
+        self.metrics.http_duration.labels(method, route).observe(time.perf_counter() - exchange.started)
+        if (code := exchange.state.get("problem_code")) is not None:
+            self.metrics.http_errors.labels(method, route, code).inc()
+
+
+def _request_id(scope: Scope) -> str:
+    """The caller's id if it is harmless, else a new one."""
+    given = Headers(scope=scope).get("x-request-id", "")
+    return given if REQUEST_ID.fullmatch(given) else str(uuid4())
+
+
+def _declared_length(scope: Scope) -> int:
+    declared = Headers(scope=scope).get("content-length", "")
+    return int(declared) if declared.isdecimal() else 0
+
+
+def _too_large() -> HTTPException:
+    return HTTPException(413, f"The body has more than {MAX_BODY_BYTES} bytes.")
+
+
+def _label(message: Message, request_id: str) -> None:
+    headers = MutableHeaders(scope=message)
+    headers["X-Request-Id"] = request_id
+    for name, value in FIXED_HEADERS:
+        headers.setdefault(name, value)
+
+
+def _log(exchange: Exchange) -> None:
+    """One line per request: debug for reads that went well, info for the rest, error where a person must look."""
+    facts = {
+        "method": exchange.scope["method"],
+        "route": exchange.route,
+        "status": exchange.status,
+        "duration_ms": round((time.perf_counter() - exchange.started) * 1000, 1),
+    }
+    if (code := exchange.state.get("problem_code")) is not None:
+        facts["code"] = code
+    hidden = exchange.state.get("logged_error")
+    if hidden is not None:
+        log.error("http.request_failed", **facts, exc_info=hidden)
+    elif exchange.scope["method"] == "GET" and code is None:
+        log.debug("http.request_answered", **facts)
+    else:
+        log.info("http.request_answered", **facts)

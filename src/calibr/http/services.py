@@ -1,0 +1,35 @@
+"""What the API needs from the rest of the program; `app` puts it together."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from calibr.connectors.port import ConnectorFactory
+from calibr.db import Database
+from calibr.monitor import HealthChecks, Metrics
+from calibr.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class ApiServices:
+    """One per application."""
+
+    database: Database
+    vault: Vault
+    connectors: Mapping[str, ConnectorFactory]
+    metrics: Metrics
+    health: HealthChecks
+    wake_worker: Callable[[], None]
+    """Called after a change that may have made work; never blocks."""
+    version: str
+
+
+async def _services(request: Request) -> ApiServices:
+    services: ApiServices = request.app.state.services
+    return services
+
+
+Services = Annotated[ApiServices, Depends(_services)]
