@@ -7,6 +7,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from sqlalchemy import BigInteger, func
+
 from calibr.core.written_json import Json
 from calibr.pricing.amounts import Amount, Misfit, fit, meets, note_misfits
 from calibr.pricing.arithmetic import ANY_AMOUNT, Ratio, Span, at_margin, minus_percent, plus_percent
@@ -69,11 +71,9 @@ class Limit:
         """SQL form of `bound`, except that a lower bound of a price of 0 is 0, which no price breaks."""
         if self.of is Of.AMOUNT:
             return whole(self.amount)
-        if self.of is Of.COST:
-            return self._compile_product(columns.unit_cost)
-        return self._compile_product(columns.unit_amount)
-
-    def _compile_product(self, base: Expr) -> Expr:
+        base = columns.unit_cost if self.of is Of.COST else columns.unit_amount
+        if self.of is Of.PRICE and self.kind is Kind.UPPER:
+            base = func.nullif(base, whole(0), type_=BigInteger)
         return self.ratio.compile_floor(base) if self.kind is Kind.UPPER else self.ratio.compile_ceil(base)
 
     def is_broken_by(self, value: int, bound: int | None) -> bool:

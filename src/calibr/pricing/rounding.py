@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
 
-from sqlalchemy import ARRAY, BigInteger, cast, func, literal_column
+from sqlalchemy import ARRAY, BigInteger, func, literal_column
 
 from calibr.pricing.arithmetic import Span
 from calibr.pricing.sql import Expr, if_else, quotient, where_present, whole
@@ -137,5 +137,5 @@ def _multiple(amount: Expr, unit: int) -> Expr:
 
 
 def _bigints(numbers: Sequence[int]) -> Expr:
-    listed = literal_column("array[" + ", ".join(map(str, numbers)) + "]", ARRAY(BigInteger))
-    return cast(listed, ARRAY(BigInteger))
+    """An array constant, in parentheses so that it can be subscripted."""
+    return literal_column("(array[" + ", ".join(map(str, numbers)) + "]::bigint[])", ARRAY(BigInteger))

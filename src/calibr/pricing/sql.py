@@ -4,6 +4,7 @@ All integer arithmetic is PostgreSQL bigint: each caller states why it cannot ov
 the statement (they come from checked documents); texts are always bound.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -27,6 +28,8 @@ from sqlalchemy.sql.expression import cast
 
 Expr = ColumnElement[Any]
 """An SQL expression of any type."""
+
+_WORD: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 TRUE: Final[Expr] = true()
 FALSE: Final[Expr] = false()
@@ -102,3 +105,15 @@ def greatest(values: Sequence[Expr]) -> Expr:
 def least(values: Sequence[Expr]) -> Expr:
     """The smallest of the values that are not null."""
     return values[0] if len(values) == 1 else func.least(*values, type_=BigInteger)
+
+
+def word(text: str) -> Expr:
+    """A word of the closed lists, or the id of a guardrail, as a constant of the statement."""
+    if not _WORD.fullmatch(text):
+        raise ValueError(f"{text!r} is not a word")
+    return literal_column(f"'{text}'::text", Text)
+
+
+def null_word() -> Expr:
+    """The null of type text."""
+    return literal_column("null::text", Text)

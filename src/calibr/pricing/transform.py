@@ -19,7 +19,7 @@ from calibr.pricing.faults import Faults, Place
 from calibr.pricing.reading import ABOVE_0, Members, read_list, read_object
 from calibr.pricing.selector import Node, SelectorBinding, SelectorDocument, read_selector
 from calibr.pricing.steps import RoundTo, Step, StepDocument
-from calibr.pricing.steps_reading import read_steps
+from calibr.pricing.steps_reading import ROUNDING_OPS, read_steps
 
 MAX_CASES: Final = 50
 
@@ -40,9 +40,14 @@ class Branch:
 
     @property
     def rounding(self) -> RoundTo | None:
-        """The `round` or `ending` that the branch ends in."""
+        """The `round` or `ending` that the branch ends in; None too where its amounts do not fit the currency."""
         last = self.steps[-1] if self.steps else None
         return last if isinstance(last, RoundTo) else None
+
+    @property
+    def ends_in_rounding(self) -> bool:
+        """Whether the document ends in `round` or `ending`, for whatever currency."""
+        return bool(self.steps) and self.steps[-1].op in ROUNDING_OPS
 
 
 @dataclass(frozen=True, slots=True)
