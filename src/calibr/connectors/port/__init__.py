@@ -74,12 +74,17 @@ class CatalogStream(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RemotePrice:
-    """What the store asks now for one listing of the base price list."""
+    """What the store asks now for one listing of the base price list.
+
+    `fault` says why a value of the store is not an amount of the currency; both amounts are then null and must not be
+    taken for equal to anything.
+    """
 
     external_id: str
     currency: str
     unit_amount: int | None
     compare_at: int | None
+    fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +144,7 @@ class Health:
     scopes: tuple[str, ...] = ()
     problems: tuple[str, ...] = field(default=())
     checked_at: datetime | None = None
+    plan: str | None = None
 
 
 class Connector(Protocol):

@@ -1,0 +1,179 @@
+"""Speaks HTTP with one store: a call goes through the throttle, is sent once, and ends in data or in one `CallError`.
+
+The token goes to the store's own address only and stands in no message. Redirects are not followed.
+"""
+
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+import httpx2
+import orjson
+import stamina
+
+from calibr.connectors.shopify.answers import Answer, read_answer
+from calibr.connectors.shopify.config import StoreConfig
+from calibr.connectors.shopify.costs import CostBook
+from calibr.connectors.shopify.documents import Document
+from calibr.connectors.shopify.errors import PROTOCOL, UNREACHABLE, CallError, ThrottledError
+from calibr.connectors.shopify.throttle import Throttle
+
+MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
+READ_ATTEMPTS: Final = 4
+LONGEST_RETRY_WAIT_S: Final = 5.0
+CONNECT_TIMEOUT_S: Final = 5.0
+WRITE_TIMEOUT_S: Final = 5.0
+READ_TIMEOUT_S: Final = 20.0
+ANSWER_S: Final = 30.0
+"""From sending to the last byte of an answer. A trickling answer may exceed it by one read."""
+
+# Raised before the first byte of a request left: the store has not seen it.
+_NOT_SENT: Final = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+    httpx2.UnsupportedProtocol,
+    httpx2.LocalProtocolError,
+)
+
+
+class _TokenAuth(httpx2.Auth):
+    """Adds the token when a request leaves, so that no header list that somebody prints carries it."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
+        """Set the header of Shopify's Admin API."""
+        request.headers["X-Shopify-Access-Token"] = self._token
+        yield request
+
+
+class ShopifyClient:
+    """Thread-safe; connections are pooled. `close` ends them."""
+
+    def __init__(
+        self,
+        config: StoreConfig,
+        throttle: Throttle,
+        *,
+        connections: int,
+        transport: httpx2.BaseTransport | None = None,
+    ) -> None:
+        self.config = config
+        self.throttle = throttle
+        self.costs = CostBook()
+        self.served_version: str | None = None
+        self.latency_s: float | None = None
+        self._auth = _TokenAuth(config.access_token)
+        self._http = httpx2.Client(
+            follow_redirects=False,
+            trust_env=not config.is_loopback,  # a proxy of the environment must not see a sandbox store
+            limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
+            timeout=httpx2.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S, write=WRITE_TIMEOUT_S),
+            headers={"User-Agent": "calibr", "Accept": "application/json"},
+            transport=transport,
+        )
+
+    def close(self) -> None:
+        """End the pooled connections."""
+        self._http.close()
+
+    def read(self, document: Document, variables: Mapping[str, Any], *, rows: int, until: float) -> dict[str, Any]:
+        """Run a query, again after a failure that may pass; `until` (the throttle's clock) bounds it all."""
+        if document.is_mutation:
+            raise AssertionError(f"{document.name} must not be repeated")
+        retries = stamina.retry_context(
+            on=lambda err: _may_pass(err) and self.throttle.clock() < until - LONGEST_RETRY_WAIT_S,
+            attempts=READ_ATTEMPTS,
+            timeout=None,
+            wait_initial=0.2,
+            wait_max=LONGEST_RETRY_WAIT_S,
+        )
+        for attempt in retries:
+            with attempt:
+                return self.call(document, variables, rows=rows, until=until)
+        raise AssertionError("the last attempt returns or raises")
+
+    def call(self, document: Document, variables: Mapping[str, Any], *, rows: int, until: float) -> dict[str, Any]:
+        """Run one operation, sent at most once: only a refusal for want of points is repeated, until `until`."""
+        body = orjson.dumps({"query": document.text, "variables": variables, "operationName": document.name})
+        refused = False
+        while True:
+            held = self.throttle.acquire(self.costs.expect(document, rows), until, first=refused)
+            try:
+                answer = self._exchange(body)
+            except ThrottledError as err:
+                if err.report and err.report.requested is not None:
+                    self.costs.learn(document, rows, err.report.requested)
+                self.throttle.refuse(held, err)
+                refused = True
+                continue
+            except CallError as err:
+                self.throttle.settle(held, None) if err.maybe_executed else self.throttle.cancel(held)
+                raise
+            except BaseException:
+                self.throttle.settle(held, None)
+                raise
+            self.throttle.settle(held, answer.report)
+            if answer.report and answer.report.requested is not None:
+                self.costs.learn(document, rows, answer.report.requested)
+            return answer.data
+
+    @contextmanager
+    def download(self, url: str, headers: Mapping[str, str]) -> Iterator[httpx2.Response]:
+        """Open a result file by its signed address, without the token. Raises `CallError` if it cannot be reached."""
+        with _translated(self.config.access_token), self._http.stream("GET", url, headers=dict(headers)) as response:
+            yield response
+
+    def _exchange(self, body: bytes) -> Answer:
+        started = self.throttle.clock()
+        headers = {"Content-Type": "application/json"}
+        url = self.config.endpoint
+        with (
+            _translated(self.config.access_token),
+            self._http.stream("POST", url, content=body, auth=self._auth, headers=headers) as response,
+        ):
+            content = self._read_body(response, started + ANSWER_S)
+            self.served_version = response.headers.get("x-shopify-api-version", self.served_version)
+            answer = read_answer(response.status_code, response.headers, content)
+        self._note_latency(self.throttle.clock() - started)
+        return answer
+
+    def _read_body(self, response: httpx2.Response, until: float) -> bytes:
+        content = bytearray()
+        for chunk in response.iter_bytes():
+            content += chunk
+            if len(content) > MAX_ANSWER_BYTES:
+                message = f"Shopify's answer is larger than {MAX_ANSWER_BYTES} bytes."
+                raise CallError(PROTOCOL, message, maybe_executed=True)
+            if self.throttle.clock() > until:
+                raise CallError(UNREACHABLE, "Shopify's answer takes too long.", retryable=True, maybe_executed=True)
+        return bytes(content)
+
+    def _note_latency(self, seconds: float) -> None:
+        # A moving average for estimates; a lost update between threads does not matter.
+        self.latency_s = seconds if self.latency_s is None else 0.9 * self.latency_s + 0.1 * seconds
+
+
+@contextmanager
+def _translated(token: str) -> Iterator[None]:
+    """Turn transport errors into ours, and keep the token out of every message (a server might echo it)."""
+    try:
+        yield
+    except CallError as err:
+        err.message = err.message.replace(token, "***")
+        raise
+    except httpx2.TransportError as err:
+        sent = not isinstance(err, _NOT_SENT)
+        reason = type(err).__name__
+        when = "the request was sent but no answer came" if sent else "nothing was sent"
+        message = f"Shopify cannot be reached ({reason}); {when}."
+        raise CallError(UNREACHABLE, message, retryable=True, maybe_executed=sent) from err
+    except httpx2.DecodingError as err:
+        raise CallError(PROTOCOL, "Shopify's answer cannot be decoded.", retryable=True, maybe_executed=True) from err
+
+
+def _may_pass(err: Exception) -> bool:
+    return isinstance(err, CallError) and err.retryable and not isinstance(err, ThrottledError)

@@ -1,0 +1,107 @@
+"""Where a store is and with which credential it is reached: parsed once, nothing is contacted."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from calibr.core.errors import Fault, Invalid
+
+API_VERSIONS: Final = ("2026-07", "2026-10")
+"""Versions whose schema our documents are validated against."""
+
+DEFAULT_API_VERSION: Final = "2026-10"
+
+_STORE_HOST: Final = re.compile(r"[a-z0-9][a-z0-9-]*\.myshopify\.com")
+_TOKEN: Final = re.compile(r"[\x21-\x7e]{1,512}")
+_CONFIG_FIELDS: Final = frozenset({"shop_url", "api_version"})
+_SECRET_FIELDS: Final = frozenset({"access_token"})
+
+
+@dataclass(frozen=True, slots=True)
+class StoreConfig:
+    """A validated connection. The token never shows in a repr."""
+
+    shop_url: str
+    api_version: str
+    is_loopback: bool
+    access_token: str = field(repr=False)
+
+    @property
+    def endpoint(self) -> str:
+        """URL of the Admin GraphQL API."""
+        return f"{self.shop_url}/admin/api/{self.api_version}/graphql.json"
+
+
+def parse_config(config: Mapping[str, object], secrets: Mapping[str, str]) -> StoreConfig:
+    """Read a connection's settings. Raises `Invalid` with one fault for each field that is wrong."""
+    faults: list[Fault] = []
+    faults += _unknown(config, _CONFIG_FIELDS, "config") + _unknown(secrets, _SECRET_FIELDS, "secrets")
+    origin = _parse_origin(config.get("shop_url"), faults)
+    version = config.get("api_version", DEFAULT_API_VERSION)
+    if version not in API_VERSIONS:
+        faults.append(Fault("$.config.api_version", _shown(version), f"must be one of {', '.join(API_VERSIONS)}"))
+    token = secrets.get("access_token")
+    if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+        faults.append(Fault("$.secrets.access_token", None, "must be 1 to 512 printable characters without spaces"))
+    if faults or origin is None or not isinstance(version, str) or not isinstance(token, str):
+        sentence = "; ".join(f"{fault.path.rpartition('.')[2]} {fault.rule}" for fault in faults)
+        raise Invalid("connection.config", f"The Shopify connection is not valid: {sentence}.", faults=tuple(faults))
+    return StoreConfig(origin.url, version, origin.is_loopback, token)
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    url: str
+    is_loopback: bool
+
+
+def _parse_origin(value: object, faults: list[Fault]) -> _Origin | None:
+    rule = "must be https://<name>.myshopify.com, or http://127.0.0.1:<port> for a sandbox store, without a path"
+    parts = _split(value)
+    if parts is None or parts.username is not None or parts.query or parts.fragment or parts.path not in {"", "/"}:
+        faults.append(Fault("$.config.shop_url", _shown(_without_userinfo(value)), rule))
+        return None
+    host, port = parts.hostname or "", parts.port
+    if parts.scheme == "https" and _STORE_HOST.fullmatch(host) and port in {None, 443}:
+        return _Origin(f"https://{host}", is_loopback=False)
+    if parts.scheme == "http" and is_loopback(host):
+        shown = f"[{host}]" if ":" in host else host
+        return _Origin(f"http://{shown}:{port or 80}", is_loopback=True)
+    faults.append(Fault("$.config.shop_url", _shown(value), rule))
+    return None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name can only mean this machine (a name that a resolver could send elsewhere does not count)."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _split(value: object) -> SplitResult | None:
+    if not isinstance(value, str) or not value.isascii() or any(c.isspace() for c in value):
+        return None
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018 - a port that is no number raises only when it is asked for
+    except ValueError:
+        return None
+    return parts
+
+
+def _without_userinfo(value: object) -> object:
+    return re.sub(r"//[^/@]*@", "//***@", value) if isinstance(value, str) else value
+
+
+def _shown(value: object) -> str | None:
+    return None if value is None else str(value)[:200]
+
+
+def _unknown(given: Mapping[str, object] | Mapping[str, str], known: frozenset[str], where: str) -> list[Fault]:
+    # The value of an unknown secret is not shown: it may be a credential under a mistyped name.
+    rule = f"is not known; {', '.join(sorted(known))} are"
+    return [Fault(f"$.{where}.{name}", None, rule) for name in sorted(given.keys() - known)]

@@ -1,0 +1,103 @@
+"""The Shopify connector: one store behind the port, made of a client, a throttle and a pool of threads."""
+
+import re
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import httpx2
+
+from calibr.connectors.port import (
+    BasePriceList,
+    Capability,
+    CatalogStream,
+    Estimate,
+    Health,
+    PriceWrite,
+    Progress,
+    RemotePrice,
+    WriteResult,
+)
+from calibr.connectors.shopify.bucket import BucketView
+from calibr.connectors.shopify.bulk import BulkQuery
+from calibr.connectors.shopify.bulk_rows import stream
+from calibr.connectors.shopify.client import ANSWER_S, READ_TIMEOUT_S, ShopifyClient
+from calibr.connectors.shopify.config import StoreConfig
+from calibr.connectors.shopify.documents import CATALOG
+from calibr.connectors.shopify.download import download
+from calibr.connectors.shopify.estimates import estimate
+from calibr.connectors.shopify.health import check
+from calibr.connectors.shopify.prices import PriceReader, ShopCurrency
+from calibr.connectors.shopify.throttle import Throttle
+from calibr.connectors.shopify.writes import PriceWriter
+
+KIND: Final = "shopify"
+SEND_WINDOW_S: Final = 30.0
+"""No request of a call starts later than this after the call did; rows without a turn by then come back as `RETRY`."""
+
+CHECK_WINDOW_S: Final = 15.0
+CALLS_AT_ONCE: Final = 16
+
+
+class ShopifyConnector:
+    """See `connectors.port.Connector`. Thread-safe; concurrent calls share throttle, threads and connections."""
+
+    kind: str = KIND
+    capabilities: frozenset[Capability] = frozenset(Capability)
+    request_timeout_s: float = SEND_WINDOW_S + ANSWER_S + READ_TIMEOUT_S
+
+    def __init__(self, config: StoreConfig, *, transport: httpx2.BaseTransport | None = None) -> None:
+        self._throttle = Throttle()
+        self._client = ShopifyClient(config, self._throttle, connections=CALLS_AT_ONCE * 2, transport=transport)
+        self._pool = ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="shopify")
+        self._currency = ShopCurrency(self._client)
+        self._reader = PriceReader(self._client, self._currency, self._pool)
+        self._writer = PriceWriter(self._client, self._currency, self._pool)
+        self._bulk = BulkQuery(self._client)
+
+    def check(self) -> Health:
+        """Ask the store about itself; a store that cannot be used is an answer with problems, not an error."""
+        return check(self._client, self._currency, self._until(CHECK_WINDOW_S))
+
+    def read_catalog(self, work_dir: Path, progress: Progress) -> CatalogStream:
+        """Export the whole catalog by a bulk operation into a file in `work_dir` and stream its rows."""
+        currency = self._currency.get(self._until(SEND_WINDOW_S))
+        result = self._bulk.run(CATALOG, progress)
+        path = work_dir / f"shopify-bulk-{re.sub(r'[^0-9]', '', result.operation_id)}.jsonl"
+        if result.url is None:
+            path.write_bytes(b"")
+        else:
+            download(self._client, result.url, path, result.size, progress)
+        # Where the size was told and checked, the count of objects can tell nothing more.
+        expected = result.objects if result.size is None else None
+        return stream(path, BasePriceList("Base prices", currency), expected_objects=expected)
+
+    def read_prices(self, external_ids: Sequence[str], currency: str) -> dict[str, RemotePrice]:
+        """Read current prices. Raises `Upstream` if the store fails or means another currency."""
+        return self._reader.read(external_ids, currency, self._until(SEND_WINDOW_S))
+
+    def write_prices(self, writes: Iterable[PriceWrite]) -> list[WriteResult]:
+        """Write absolute prices; one result per write, in order.
+
+        A failing connection is a `RETRY` (nothing sent) or `UNKNOWN` (sent, no answer) with its `upstream.*` code for
+        each row. Raises `Invalid`, before anything is sent, if a listing comes twice.
+        """
+        return self._writer.write(list(writes), self._until(SEND_WINDOW_S))
+
+    def estimate(self, rows_per_group: Sequence[int]) -> Estimate:
+        """Estimate reading, writing and reading back, by what the store's answers said so far. No call is made."""
+        costs, latency = self._client.costs, self._client.latency_s
+        return estimate(rows_per_group, costs, self._throttle.view(), latency_s=latency, at_once=CALLS_AT_ONCE)
+
+    def bucket(self) -> BucketView:
+        """Describe the store's rate limit as of now, with the calls granted and refused so far."""
+        return self._throttle.view()
+
+    def close(self) -> None:
+        """End threads and connections; calls under way end first."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._client.close()
+
+    def _until(self, seconds: float) -> float:
+        return self._throttle.clock() + seconds

@@ -1,0 +1,43 @@
+"""What a call will cost, before it is sent.
+
+Within an API version Shopify's requested cost is a fixed function of document and list length, so what an answer said
+holds for the next call of the same size. Sizes never sent before need a formula, and that one errs on the high side.
+"""
+
+from threading import Lock
+from typing import Final
+
+from calibr.connectors.shopify.documents import Document
+
+MAX_CALL_COST: Final = 1_000
+"""Points above which Shopify refuses a single call on every plan."""
+
+MUTATION_BASE: Final = 10
+ROWS_PER_POINT: Final = 5
+_MARGIN: Final = 2
+
+
+class CostBook:
+    """Requested costs by document and number of rows. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, int], int] = {}
+        self._lock = Lock()
+
+    def expect(self, document: Document, rows: int) -> int:
+        """Points to hold for a call with `rows` list items."""
+        with self._lock:
+            seen = self._seen.get((document.name, rows))
+        return formula(document, rows) if seen is None else seen
+
+    def learn(self, document: Document, rows: int, requested: int) -> None:
+        """Remember what an answer said."""
+        with self._lock:
+            self._seen[document.name, rows] = requested
+
+
+def formula(document: Document, rows: int) -> int:
+    """A cost not below what Shopify is known to ask: 10 + 0.2 for each row of a mutation, 1 for each object read."""
+    if document.is_mutation:
+        return MUTATION_BASE + rows // ROWS_PER_POINT + _MARGIN
+    return rows + _MARGIN

@@ -1,0 +1,97 @@
+"""Every GraphQL document that this connector sends. A test validates each against Shopify's published schema."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One operation. `name` is its operation name."""
+
+    name: str
+    text: str
+
+    @property
+    def is_mutation(self) -> bool:
+        """Whether sending it twice could matter."""
+        return self.text.lstrip().startswith("mutation")
+
+
+SHOP: Final = Document("CalibrShop", "query CalibrShop { shop { name currencyCode } }")
+
+CHECK: Final = Document(
+    "CalibrCheck",
+    """
+    query CalibrCheck {
+      shop { name currencyCode plan { publicDisplayName } }
+      currentAppInstallation { accessScopes { handle } }
+    }
+    """,
+)
+
+# The shop's currency comes with each answer, so that a store that changed it is noticed before its amounts are misread.
+PRICES: Final = Document(
+    "CalibrPrices",
+    """
+    query CalibrPrices($ids: [ID!]!) {
+      shop { currencyCode }
+      nodes(ids: $ids) { ... on ProductVariant { id price compareAtPrice } }
+    }
+    """,
+)
+
+UPDATE_PRICES: Final = Document(
+    "CalibrUpdatePrices",
+    """
+    mutation CalibrUpdatePrices($productId: ID!, $variants: [ProductVariantsBulkInput!]!) {
+      productVariantsBulkUpdate(productId: $productId, variants: $variants, allowPartialUpdates: true) {
+        productVariants { id price compareAtPrice }
+        userErrors { field code message }
+      }
+    }
+    """,
+)
+
+START_BULK_QUERY: Final = Document(
+    "CalibrStartBulkQuery",
+    """
+    mutation CalibrStartBulkQuery($query: String!) {
+      bulkOperationRunQuery(query: $query, groupObjects: false) {
+        bulkOperation { id status }
+        userErrors { field code message }
+      }
+    }
+    """,
+)
+
+BULK_OPERATION: Final = Document(
+    "CalibrBulkOperation",
+    """
+    query CalibrBulkOperation($id: ID!) {
+      bulkOperation(id: $id) { id status errorCode objectCount fileSize url }
+    }
+    """,
+)
+
+CATALOG: Final = Document(
+    "CalibrCatalog",
+    """
+    query CalibrCatalog {
+      products {
+        edges { node {
+          id title vendor productType status tags
+          variants {
+            edges { node {
+              id sku price compareAtPrice position
+              selectedOptions { name value }
+              inventoryItem { unitCost { amount currencyCode } }
+            } }
+          }
+        } }
+      }
+    }
+    """,
+)
+"""Runs as a bulk operation: only there may a connection stand without `first`."""
+
+ALL: Final = (SHOP, CHECK, PRICES, UPDATE_PRICES, START_BULK_QUERY, BULK_OPERATION, CATALOG)

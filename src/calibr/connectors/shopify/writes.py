@@ -1,0 +1,164 @@
+"""Writes prices: one call per product and at most 250 rows, products side by side under the throttle.
+
+A call is sent at most once. Whatever happens, each row gets exactly one result, and no call starts after the deadline.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+from typing import Any, Final
+
+from calibr.connectors.port import PriceWrite, WriteOutcome, WriteResult
+from calibr.connectors.shopify.batches import MAX_ARRAY, cut, run_all, send_splitting
+from calibr.connectors.shopify.client import ShopifyClient
+from calibr.connectors.shopify.documents import UPDATE_PRICES
+from calibr.connectors.shopify.errors import (
+    PROTOCOL,
+    STORE_FROZEN,
+    UNAUTHORIZED,
+    UNREACHABLE,
+    CallError,
+    RefusedError,
+    ThrottledError,
+    TooLargeError,
+)
+from calibr.connectors.shopify.gids import PRODUCT, VARIANT, is_short_id, to_gid
+from calibr.connectors.shopify.money import write_amount
+from calibr.connectors.shopify.outcomes import judge, without_answer
+from calibr.connectors.shopify.prices import ShopCurrency
+from calibr.core.errors import Fault, Invalid
+
+INVALID_ROW: Final = "invalid_row"
+CURRENCY_MISMATCH: Final = "currency_mismatch"
+FAILURES_BEFORE_STOP: Final = 3
+
+_HOPELESS: Final = frozenset({UNAUTHORIZED, STORE_FROZEN, UNREACHABLE, PROTOCOL})
+
+
+class PriceWriter:
+    """Writes absolute prices. Thread-safe."""
+
+    def __init__(self, client: ShopifyClient, currency: ShopCurrency, pool: ThreadPoolExecutor) -> None:
+        self._client = client
+        self._currency = currency
+        self._pool = pool
+
+    def write(self, writes: Sequence[PriceWrite], until: float) -> list[WriteResult]:
+        """Return one result per write, in order. Raises `Invalid`, and sends nothing, if a listing comes twice."""
+        _refuse_duplicates(writes)
+        results = {write.external_id: refusal for write in writes if (refusal := _refuse_row(write))}
+        fit = [write for write in writes if write.external_id not in results]
+        if fit:
+            results |= {result.external_id: result for result in self._write_fit(fit, until)}
+        return [results[write.external_id] for write in writes]
+
+    def _write_fit(self, writes: Sequence[PriceWrite], until: float) -> list[WriteResult]:
+        try:
+            told = self._currency.get(until)
+        except CallError as err:
+            return without_answer(writes, _before_sending(err))
+        strangers = [
+            _refused(w, CURRENCY_MISMATCH, f"The store's currency is {told}, not {w.currency}.")
+            for w in writes
+            if w.currency != told
+        ]
+        groups: dict[str, list[PriceWrite]] = {}
+        for write in writes:
+            if write.currency == told:
+                groups.setdefault(write.group_external_id, []).append(write)
+        stop = _Stop()
+        # The chunks of one product go one after another: Shopify locks a product while it writes it.
+        done = run_all(self._pool, lambda group: self._write_group(group, stop, until), list(groups.values()))
+        return strangers + [result for results in done for result in results]
+
+    def _write_group(self, group: Sequence[PriceWrite], stop: "_Stop", until: float) -> list[WriteResult]:
+        parts: list[list[WriteResult]] = []
+        for chunk in cut(group, MAX_ARRAY):
+            parts += send_splitting(lambda rows: self._write_once(rows, stop, until), chunk)
+        return [result for part in parts for result in part]
+
+    def _write_once(self, writes: Sequence[PriceWrite], stop: "_Stop", until: float) -> list[WriteResult]:
+        if (reason := stop.reason()) is not None:
+            return without_answer(writes, reason)
+        variables = {
+            "productId": to_gid(PRODUCT, writes[0].group_external_id),
+            "variants": [variant_input(write) for write in writes],
+        }
+        try:
+            data = self._client.call(UPDATE_PRICES, variables, rows=len(writes), until=until)
+            results = judge(writes, data.get("productVariantsBulkUpdate"))
+        except TooLargeError as err:
+            if len(writes) > 1:
+                raise
+            return without_answer(writes, err)
+        except CallError as err:
+            stop.failed(err)
+            return without_answer(writes, err)
+        stop.succeeded()
+        return results
+
+
+def variant_input(write: PriceWrite) -> dict[str, Any]:
+    """Return the input of one row. Compare-at is left out, cleared by null or set; null never becomes zero."""
+    price = write_amount(write.unit_amount, write.currency)
+    row: dict[str, Any] = {"id": to_gid(VARIANT, write.external_id), "price": price}
+    if write.write_compare_at:
+        row["compareAtPrice"] = None if write.compare_at is None else write_amount(write.compare_at, write.currency)
+    return row
+
+
+class _Stop:
+    """Says when the rest is not worth sending: at once if the connection is broken, or after failures in a row."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._in_a_row = 0
+        self._reason: CallError | None = None
+
+    def reason(self) -> CallError | None:
+        with self._lock:
+            return self._reason
+
+    def failed(self, error: CallError) -> None:
+        if isinstance(error, RefusedError | ThrottledError):
+            return
+        with self._lock:
+            self._in_a_row += 1
+            broken = not error.maybe_executed and error.code in _HOPELESS
+            if broken or self._in_a_row >= FAILURES_BEFORE_STOP:
+                self._reason = self._reason or _before_sending(error)
+
+    def succeeded(self) -> None:
+        with self._lock:
+            self._in_a_row = 0
+
+
+def _before_sending(error: CallError) -> CallError:
+    """The same error for rows that were never sent."""
+    return CallError(error.code, error.message, retryable=error.retryable, retry_after_s=error.retry_after_s)
+
+
+def _refuse_duplicates(writes: Sequence[PriceWrite]) -> None:
+    seen: set[str] = set()
+    for write in writes:
+        if write.external_id in seen:
+            rule = "must not come twice in one call: the order of the two would decide the price"
+            fault = Fault("$.writes.external_id", write.external_id, rule)
+            raise Invalid("connector.duplicate_write", f"external id {write.external_id} {rule}.", faults=(fault,))
+        seen.add(write.external_id)
+
+
+def _refuse_row(write: PriceWrite) -> WriteResult | None:
+    """Refuse what must never reach a store, whoever asked for it."""
+    checks: tuple[tuple[bool, Callable[[], str]], ...] = (
+        (is_short_id(write.external_id), lambda: f"external id {write.external_id!r} is not a variant number"),
+        (is_short_id(write.group_external_id), lambda: f"group {write.group_external_id!r} is not a product number"),
+        (write.unit_amount >= 0, lambda: f"unit_amount {write.unit_amount} is negative"),
+        (write.compare_at is None or write.compare_at >= 0, lambda: f"compare_at {write.compare_at} is negative"),
+    )
+    broken = next((say for holds, say in checks if not holds), None)
+    return None if broken is None else _refused(write, INVALID_ROW, f"{broken()}; nothing was sent.")
+
+
+def _refused(write: PriceWrite, code: str, message: str) -> WriteResult:
+    return WriteResult(write.external_id, WriteOutcome.REJECTED, None, code, message)
