@@ -43,7 +43,10 @@ class Exchange:
     scope: Scope
     request_id: str
     started: float = field(default_factory=time.perf_counter)
-    status: int | None = None
+    status: int = 500
+    """What the log shows if no answer was begun."""
+    is_begun: bool = False
+    is_finished: bool = False
     received: int = 0
 
     @property
@@ -72,15 +75,13 @@ class EdgeMiddleware:
             return
         exchange = Exchange(scope, _request_id(scope))
         scope.setdefault("state", {})["request_id"] = exchange.request_id
-        with (
-            structlog.contextvars.bound_contextvars(request_id=exchange.request_id),
-            self.metrics.http_in_flight.track_inprogress(),
-        ):
+        self.metrics.http_in_flight.inc()
+        with structlog.contextvars.bound_contextvars(request_id=exchange.request_id):
             try:
                 await self._answer(exchange, receive, send)
             finally:
+                self._finish(exchange)
                 structlog.contextvars.unbind_contextvars("tenant_id", "actor", "correlation_id")
-                self._count(exchange)
 
     async def _answer(self, exchange: Exchange, receive: Receive, send: Send) -> None:
         async def capped_receive() -> Message:
@@ -92,8 +93,10 @@ class EdgeMiddleware:
 
         async def labeled_send(message: Message) -> None:
             if message["type"] == "http.response.start":
-                exchange.status = message["status"]
+                exchange.status, exchange.is_begun = message["status"], True
                 _label(message, exchange.request_id)
+            elif not message.get("more_body", False):
+                self._finish(exchange)  # before the last byte, so that whoever has the answer finds the line
             await send(message)
 
         if _declared_length(exchange.scope) > MAX_BODY_BYTES:
@@ -102,7 +105,6 @@ class EdgeMiddleware:
             await problem_response(found)(exchange.scope, receive, labeled_send)
         else:
             await self._run(exchange, capped_receive, labeled_send)
-        _log(exchange)
 
     async def _run(self, exchange: Exchange, receive: Receive, send: Send) -> None:
         try:
@@ -111,19 +113,24 @@ class EdgeMiddleware:
             exchange.status = CLIENT_CLOSED
         except Exception:
             log.exception("http.request_crashed", method=exchange.scope["method"], route=exchange.route)
-            if exchange.status is not None:
+            if exchange.is_begun:
                 raise  # half an answer is out: the connection has to break so that nobody takes it for a whole one
             exchange.state["problem_code"] = "internal"
             detail = f"Something broke in Calibr; its log tells more under request id {exchange.request_id}."
             await problem_response(problem(500, "internal", detail))(exchange.scope, receive, send)
 
-    def _count(self, exchange: Exchange) -> None:
+    def _finish(self, exchange: Exchange) -> None:
+        """Count and log, once."""
+        if exchange.is_finished:
+            return
+        exchange.is_finished = True
+        self.metrics.http_in_flight.dec()
         method, route = exchange.scope["method"], exchange.route
-        status = str(exchange.status or 500)
-        self.metrics.http_requests.labels(method, route, status).inc()
+        self.metrics.http_requests.labels(method, route, str(exchange.status)).inc()
         self.metrics.http_duration.labels(method, route).observe(time.perf_counter() - exchange.started)
         if (code := exchange.state.get("problem_code")) is not None:
             self.metrics.http_errors.labels(method, route, code).inc()
+        _log(exchange)
 
 
 def _request_id(scope: Scope) -> str:

@@ -1,10 +1,12 @@
 """A running API over this worker's database, and clients that speak real HTTP with it."""
 
+import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import httpx2
 import pytest
+import structlog
 
 from calibr import access
 from calibr.access import NewToken, Principal, UserRole
@@ -12,8 +14,17 @@ from calibr.core.ids import new_uuid
 from calibr.db import Context, Database
 from calibr.http import ApiServices, build_api
 from calibr.http.server import HttpServer
-from calibr.monitor import HealthChecks, Metrics
+from calibr.monitor import HealthChecks, Metrics, configure_logging
 from calibr.vault import Vault
+
+
+@pytest.fixture(scope="session", autouse=True)
+def log_lines() -> Iterator[io.StringIO]:
+    """Everything that is logged, as operators see it."""
+    stream = io.StringIO()
+    configure_logging(console=False, level="debug", stream=stream)
+    yield stream
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +34,7 @@ def services(database: Database, master_key: bytes) -> ApiServices:
         vault=Vault(master_key),
         connectors={},
         metrics=Metrics(),
-        health=HealthChecks({"database": lambda: database.ping()}),
+        health=HealthChecks({"database": database.ping}),
         wake_worker=lambda: None,
         version="0.0.0-test",
     )
