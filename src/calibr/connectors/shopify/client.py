@@ -65,7 +65,7 @@ class ShopifyClient:
         self.throttle = throttle
         self.costs = CostBook()
         self.served_version: str | None = None
-        self.latency_s: float | None = None
+        self.latencies_s: dict[str, float] = {}
         self._auth = _TokenAuth(config.access_token)
         self._http = httpx2.Client(
             follow_redirects=False,
@@ -103,7 +103,7 @@ class ShopifyClient:
         while True:
             held = self.throttle.acquire(self.costs.expect(document, rows), until, first=refused)
             try:
-                answer = self._exchange(body)
+                answer = self._exchange(document, body)
             except ThrottledError as err:
                 if err.report and err.report.requested is not None:
                     self.costs.learn(document, rows, err.report.requested)
@@ -127,7 +127,7 @@ class ShopifyClient:
         with _translated(self.config.access_token), self._http.stream("GET", url, headers=dict(headers)) as response:
             yield response
 
-    def _exchange(self, body: bytes) -> Answer:
+    def _exchange(self, document: Document, body: bytes) -> Answer:
         started = self.throttle.clock()
         headers = {"Content-Type": "application/json"}
         url = self.config.endpoint
@@ -138,7 +138,7 @@ class ShopifyClient:
             content = self._read_body(response, started + ANSWER_S)
             self.served_version = response.headers.get("x-shopify-api-version", self.served_version)
             answer = read_answer(response.status_code, response.headers, content)
-        self._note_latency(self.throttle.clock() - started)
+        self._note_latency(document, self.throttle.clock() - started)
         return answer
 
     def _read_body(self, response: httpx2.Response, until: float) -> bytes:
@@ -152,9 +152,10 @@ class ShopifyClient:
                 raise CallError(UNREACHABLE, "Shopify's answer takes too long.", retryable=True, maybe_executed=True)
         return bytes(content)
 
-    def _note_latency(self, seconds: float) -> None:
+    def _note_latency(self, document: Document, seconds: float) -> None:
         # A moving average for estimates; a lost update between threads does not matter.
-        self.latency_s = seconds if self.latency_s is None else 0.9 * self.latency_s + 0.1 * seconds
+        known = self.latencies_s.get(document.name, seconds)
+        self.latencies_s[document.name] = 0.9 * known + 0.1 * seconds
 
 
 @contextmanager

@@ -21,23 +21,26 @@ class CostBook:
     """Requested costs by document and number of rows. Thread-safe."""
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[str, int], int] = {}
+        self._seen: dict[str, dict[int, int]] = {}
         self._lock = Lock()
 
     def expect(self, document: Document, rows: int) -> int:
         """Points to hold for a call with `rows` list items."""
         with self._lock:
-            seen = self._seen.get((document.name, rows))
-        return formula(document, rows) if seen is None else seen
+            seen = self._seen.get(document.name, {})
+            if rows in seen:
+                return seen[rows]
+            # A longer list never costs less.
+            bounds = [cost for size, cost in seen.items() if size > rows]
+            margin = max((cost - formula(document, size) for size, cost in seen.items()), default=_MARGIN)
+        return min(formula(document, rows) + margin, *bounds) if bounds else formula(document, rows) + margin
 
     def learn(self, document: Document, rows: int, requested: int) -> None:
         """Remember what an answer said."""
         with self._lock:
-            self._seen[document.name, rows] = requested
+            self._seen.setdefault(document.name, {})[rows] = requested
 
 
 def formula(document: Document, rows: int) -> int:
-    """A cost not below what Shopify is known to ask: 10 + 0.2 for each row of a mutation, 1 for each object read."""
-    if document.is_mutation:
-        return MUTATION_BASE + rows // ROWS_PER_POINT + _MARGIN
-    return rows + _MARGIN
+    """The cost without what the store adds for the fields asked back: 10 + 0.2 a row written, 1 an object read."""
+    return MUTATION_BASE + rows // ROWS_PER_POINT if document.is_mutation else rows

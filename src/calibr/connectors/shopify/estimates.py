@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from calibr.connectors.port import Estimate
@@ -17,19 +18,26 @@ READS_PER_ROW: Final = 2
 """Each row is read before it is written and read back afterwards."""
 
 
-def estimate(
-    rows_per_group: Sequence[int], costs: CostBook, bucket: BucketView, *, latency_s: float | None, at_once: int
-) -> Estimate:
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast calls can go: the store's bucket, the seconds of one write if known, and the calls under way at once."""
+
+    bucket: BucketView
+    write_latency_s: float | None
+    at_once: int
+
+
+def estimate(rows_per_group: Sequence[int], costs: CostBook, pace: Pace) -> Estimate:
     """Estimate reading, writing and reading back these rows; each item of `rows_per_group` is one Shopify product."""
-    chunks = [size for rows in rows_per_group for size in _chunk_sizes(rows)]
+    writes = [size for rows in rows_per_group for size in _chunk_sizes(rows)]
     reads = _chunk_sizes(sum(rows_per_group)) * READS_PER_ROW
-    points = sum(costs.expect(UPDATE_PRICES, size) for size in chunks)
+    points = sum(costs.expect(UPDATE_PRICES, size) for size in writes)
     points += sum(costs.expect(PRICES, size) for size in reads)
-    calls = len(chunks) + len(reads)
+    bucket = pace.bucket
     rate, saved = (bucket.restore_rate, bucket.available) if bucket.known else (STANDARD_RATE, STANDARD_BUCKET)
     by_points = max(0, points - saved) / rate
-    by_latency = calls * (latency_s or TYPICAL_LATENCY_S) / at_once
-    return Estimate(calls, points, math.ceil(max(by_points, by_latency)))
+    by_latency = len(writes) * (pace.write_latency_s or TYPICAL_LATENCY_S) / pace.at_once
+    return Estimate(len(writes) + len(reads), points, math.ceil(max(by_points, by_latency)))
 
 
 def _chunk_sizes(rows: int) -> list[int]:
