@@ -1,0 +1,166 @@
+"""The statements of staging, in the order in which they run.
+
+Tables: raw_group, raw_listing, finding, odd, odd_refused, staged_group, staged.
+"""
+# ruff: noqa: S608 - only names and literals of this program stand in the statements
+
+from typing import Final
+
+from calibr.connectors.port import STAGE_COLUMNS
+from calibr.connectors.port.staging_sql import amount_rule, minor, minor_by_currency, usable_key
+
+ROWS_PER_RANGE: Final = 100_000
+FINDINGS_PER_RULE: Final = 1_000
+MAX_FINDINGS: Final = 10_000
+
+_GROUP_TEXTS: Final = ("title", "vendor", "product_type", "status")
+_UNUSABLE: Final = "must be present, of at most 255 characters and without U+0000; the row is left out"
+_REPEATED: Final = "must be unique in the catalog; the first one is kept"
+_ORPHAN: Final = "must name a group of the catalog; the listing is left out"
+
+FINDING_TABLE: Final = "create table finding(external_id varchar, field varchar, value varchar, rule varchar)"
+
+
+def read_groups(query: str) -> str:
+    """Keep the groups as they are, with their tags as JSON where a tag is odd."""
+    return f"""create table raw_group as select *,
+      case when len(list_filter(tags, lambda t: is_odd(t))) > 0 then to_json(tags)::varchar end as odd_tags
+      from ({query}) q"""
+
+
+def read_listings(query: str, currency: str) -> str:
+    """Keep the listings with their amounts as integers, refused amounts as they were, and odd attributes as JSON."""
+    return f"""create table raw_listing as select external_id, group_external_id, ordinal, sku, folded(sku) as sku_norm,
+      case when not is_odd_list then attributes_json(attributes) end as attributes,
+      case when not is_odd_list then folded_json(attributes) end as attributes_norm,
+      case when is_odd_list then attributes_key(attributes) end as odd_attributes,
+      unit_minor as unit_amount, case when unit_minor is null then unit_amount end as refused_unit_amount,
+      compare_minor as compare_at, case when compare_minor is null then compare_at end as refused_compare_at,
+      cost_minor as unit_cost, case when cost_minor is null then unit_cost end as refused_unit_cost,
+      case when unit_cost is not null then cost_currency end as cost_currency
+      from (select *, has_odd_attribute(attributes) as is_odd_list, {minor("unit_amount", currency)} as unit_minor,
+              {minor("compare_at", currency)} as compare_minor,
+              {minor_by_currency("unit_cost", "cost_currency", currency)} as cost_minor
+            from ({query}) q) r"""
+
+
+def findings_of_ids() -> tuple[str, ...]:
+    """Note ids that cannot be used or repeat, and listings without a group; then remove the repetitions."""
+    return (
+        _unusable("raw_group", "group_external_id"),
+        _unusable("raw_listing", "external_id"),
+        *_repeated("raw_group", "group_external_id"),
+        *_repeated("raw_listing", "external_id"),
+        f"""insert into finding select l.external_id, 'group_external_id', l.group_external_id, '{_ORPHAN}'
+          from raw_listing l anti join raw_group g on g.group_external_id = l.group_external_id
+          where {usable_key("l.external_id")}""",
+    )
+
+
+def odd_sources() -> tuple[tuple[str, str], ...]:
+    """The odd values of each kind, for `treat_odd_values`."""
+    texts = " union all ".join(f"select {each} from raw_group where is_odd({each})" for each in _GROUP_TEXTS)
+    return (
+        ("text", texts),
+        ("key", "select sku from raw_listing where is_odd_key(sku)"),
+        ("tags", "select odd_tags from raw_group"),
+        ("attributes", "select odd_attributes from raw_listing"),
+    )
+
+
+def staged_groups() -> str:
+    """Number the groups in their order, with both forms of their texts."""
+    texts = ", ".join(
+        f"case when {t}.value is null then g.{t} else {t}.kept end as {t},"
+        f" case when {t}.value is null then folded(g.{t}) else {t}.normal end as {t}_norm"
+        for t in _GROUP_TEXTS
+    )
+    joins = " ".join(
+        f"left join (from odd where kind = 'text') {each} on {each}.value = g.{each}" for each in _GROUP_TEXTS
+    )
+    return f"""create table staged_group as select row_number() over () as rank, * from (
+      select g.group_external_id, {texts},
+        coalesce(tags.kept, array_literal(g.tags), '{{}}') as tags,
+        coalesce(tags.normal, array_literal(list_transform(g.tags, lambda t: folded(t))), '{{}}') as tags_norm
+      from raw_group g {joins} left join (from odd where kind = 'tags') tags on tags.value = g.odd_tags
+      where {usable_key("g.group_external_id")}
+      order by g.ordinal nulls last, g.group_external_id) q"""
+
+
+def staged_listings() -> str:
+    """Put the listings into the order of their groups."""
+    return f"""create table staged as select g.rank, l.ordinal, l.external_id,
+        case when s.value is null then l.sku else s.kept end as sku,
+        case when s.value is null then l.sku_norm else s.normal end as sku_norm,
+        coalesce(a.kept, l.attributes, '{{}}') as attributes,
+        coalesce(a.normal, l.attributes_norm, '{{}}') as attributes_norm, l.unit_amount, l.compare_at,
+        case when l.unit_cost is not null then l.cost_currency end as cost_currency, l.unit_cost
+      from raw_listing l join staged_group g on g.group_external_id = l.group_external_id
+      left join (from odd where kind = 'key') s on s.value = l.sku
+      left join (from odd where kind = 'attributes') a on a.value = l.odd_attributes
+      where {usable_key("l.external_id")}
+      order by g.rank, l.ordinal nulls last, l.external_id"""
+
+
+def findings_of_values(currency: str) -> tuple[str, ...]:
+    """Note the values that were refused."""
+    amounts = (("unit_amount", f"'{currency}'"), ("compare_at", f"'{currency}'"), ("unit_cost", "cost_currency"))
+    return (
+        *(
+            f"""insert into finding
+              select external_id, '{field}', refused_{field}, {amount_rule(f"refused_{field}", of)}
+              from raw_listing where refused_{field} is not null and {usable_key("external_id")}"""
+            for field, of in amounts
+        ),
+        *(_refused("text", "raw_group", "group_external_id", (field, field)) for field in _GROUP_TEXTS),
+        _refused("tags", "raw_group", "group_external_id", ("tags", "odd_tags")),
+        _refused("key", "raw_listing", "external_id", ("sku", "sku")),
+        _refused("attributes", "raw_listing", "external_id", ("attributes", "odd_attributes")),
+    )
+
+
+RANGES: Final = f"""select min(rank), max(rank) from (
+    select rank, (sum(listings) over (order by rank) - 1) // {ROWS_PER_RANGE} as part
+    from (select rank, count(*) as listings from staged group by rank) c) p
+  group by part order by 1"""
+"""Ranges of whole groups, of about `ROWS_PER_RANGE` listings each."""
+
+FINDINGS: Final = f"""select external_id, field, value, rule, total from (
+    select *, row_number() over (partition by field, rule order by external_id, value) as place,
+      count(*) over (partition by field, rule) as total from finding) f
+  where place <= {FINDINGS_PER_RULE} order by field, rule, place limit {MAX_FINDINGS}"""
+
+
+def rows_of(first: int, last: int) -> str:
+    """The staged rows of a range of groups. Both tables are cut before they are joined."""
+    of_group = {*_GROUP_TEXTS, "tags", "group_external_id", "tags_norm", *(f"{each}_norm" for each in _GROUP_TEXTS)}
+    columns = ", ".join(f"{'g' if column in of_group else 's'}.{column}" for column in STAGE_COLUMNS)
+    return f"""select {columns} from staged s join staged_group g on g.rank = s.rank
+      where s.rank between {first} and {last} and g.rank between {first} and {last}
+      order by s.rank, s.ordinal nulls last, s.external_id"""
+
+
+def _unusable(table: str, column: str) -> str:
+    return f"""insert into finding select coalesce({column}, ''), '{column}', {column}, '{_UNUSABLE}' from {table}
+      where not coalesce({usable_key(column)}, false)"""
+
+
+def _repeated(table: str, column: str) -> tuple[str, ...]:
+    """First count, which is cheap; only what repeats is looked at row by row."""
+    return (
+        f"""create or replace temp table repeated as select {column} as id from {table}
+            where {usable_key(column)} group by 1 having count(*) > 1""",
+        f"""create or replace temp table surplus as select row, id from (
+              select t.rowid as row, r.id, row_number() over (partition by r.id order by t.rowid) as place
+              from {table} t join repeated r on r.id = t.{column}) q where place > 1""",
+        f"insert into finding select id, '{column}', id, '{_REPEATED}' from surplus",
+        f"delete from {table} where rowid in (select row from surplus)",
+    )
+
+
+def _refused(kind: str, table: str, who: str, names: tuple[str, str]) -> str:
+    field, column = names
+    return f"""insert into finding
+      select t.{who}, '{field}' || case when r.name <> '' then '.' || r.name else '' end, r.shown, r.rule
+      from {table} t join (from odd_refused where kind = '{kind}') r on r.value = t.{column}
+      where {usable_key("t." + who)}"""
