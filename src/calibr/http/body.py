@@ -52,6 +52,18 @@ class JsonBody(Generic[M]):
         return self.model is NoBody
 
 
+class WrittenBody(JsonBody[M]):
+    """The same for bodies with rule documents, whose numbers keep the form they are written in (`JsonNumber`)."""
+
+    async def __call__(self, request: Request) -> M:
+        """Read and judge all but the documents, which `pricing` judges. Raises the same as `JsonBody`."""
+        loaded = load(await raw_json(request))
+        try:
+            return self.model.model_validate(loaded)
+        except ValidationError as error:
+            raise invalid_body(error) from None
+
+
 async def raw_json(request: Request) -> bytes:
     """The bytes of the body; no body counts as an empty object. Raises Invalid `request.media_type`."""
     raw = await request.body()

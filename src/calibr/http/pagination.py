@@ -61,6 +61,12 @@ class Keyset:
         assert isinstance(value, UUID)  # noqa: S101 - `types` says so
         return value
 
+    def first_number(self, cursor: str) -> int:
+        """The first column of the key, which is a number."""
+        value = self.decode(cursor)[0]
+        assert isinstance(value, int)  # noqa: S101 - `types` says so
+        return value
+
     def page(
         self, rows: Sequence[T], limit: int, *, view: Callable[[T], V], key: Callable[[T], Sequence[UUID | str | int]]
     ) -> Page[V]:

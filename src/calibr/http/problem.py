@@ -27,6 +27,7 @@ from calibr.core.errors import (
     Unavailable,
     Upstream,
 )
+from calibr.core.written_json import JsonNumber
 
 MEDIA_TYPE: Final = "application/problem+json"
 SHOWN_CHARACTERS: Final = 120
@@ -51,6 +52,7 @@ STATUS_OF_CODE: Final[Mapping[str, int]] = MappingProxyType({
     "request.media_type": 415,
     "precondition.failed": 412,
     "precondition.required": 428,
+    "price_change.stale_revision": 412,
 })  # fmt: skip
 """What is about the request itself and not about the thing that it asks for."""
 
@@ -152,6 +154,8 @@ def shown(value: object) -> str | None:
     """A given value as a fault shows it: scalars only, shortened. Containers might hold a secret."""
     if value is None or isinstance(value, dict | list | tuple | bytes):
         return None
+    if isinstance(value, JsonNumber):
+        return value.text[:SHOWN_CHARACTERS]
     text = ascii(value) if isinstance(value, str) else str(value)
     return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…"
 

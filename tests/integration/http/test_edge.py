@@ -16,7 +16,7 @@ from calibr.http.server import HttpServer
 from calibr.monitor import Metrics
 
 if TYPE_CHECKING:
-    from conftest import Team
+    from rest import Team
 
 CANARY = "canary-4711"
 

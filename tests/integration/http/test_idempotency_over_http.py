@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Team
+    from rest import Team
 
 USER = {"name": "Ada", "role": "author"}
 

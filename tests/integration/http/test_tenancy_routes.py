@@ -8,7 +8,7 @@ from calibr.db import Context, Database
 from calibr.events import count_events
 
 if TYPE_CHECKING:
-    from conftest import Team
+    from rest import Team
 
 
 @pytest.fixture

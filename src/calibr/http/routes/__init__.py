@@ -1,11 +1,14 @@
 """The routers, one file per feature. A handler reads as its permission, its input and one call of the feature."""
 
-from calibr.http.routes import operations, tenancy
+from calibr.http.routes import audit, operations, tenancy
 
-ROUTERS = (operations.router, tenancy.router)
+ROUTERS = (operations.router, tenancy.router, audit.router)
 
 TAGS = [
     {"name": "operations", "description": "Health, metrics and this document: no token needed."},
     {"name": "access", "description": "Who you are, users and tokens."},
     {"name": "connections", "description": "Links to stores, and their syncs."},
+    {"name": "catalog", "description": "Products, price lists and prices, as the stores have them."},
+    {"name": "price changes", "description": "From a rule to a plan, an approval, an apply run and back."},
+    {"name": "audit", "description": "What happened, and the schemas of what is stored about it."},
 ]

@@ -1,0 +1,80 @@
+"""Bodies that carry rule documents: numbers keep their written form, and `pricing` judges the documents."""
+
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+
+from calibr.changes.model import Documents, EditedPriceChange, NewPriceChange
+from calibr.core.ids import PriceListId
+from calibr.http.body import RequestModel
+
+
+def _given(value: object) -> object:
+    """Null is not a document; what is not meant is left out."""
+    if value is None:
+        raise ValueError("must not be null")
+    return value
+
+
+Selector = Annotated[
+    Any,
+    BeforeValidator(_given),
+    WithJsonSchema({"type": "object", "description": "A document `selector/1.0.0`; see `/v1/schemas`."}),
+]
+Transform = Annotated[
+    Any,
+    BeforeValidator(_given),
+    WithJsonSchema({"type": "object", "description": "A document `transform/1.0.0`; see `/v1/schemas`."}),
+]
+Guardrails = Annotated[
+    Any,
+    BeforeValidator(_given),
+    WithJsonSchema({"type": "array", "items": {"type": "object"}, "description": "Documents `guardrail/1.0.0`."}),
+]
+PriceListIds = list[Annotated[UUID, Field(strict=False)]]
+MAX_PRICE_LISTS: Final = 1000
+
+
+class NewPriceChangeBody(RequestModel):
+    """A price change to write down."""
+
+    name: str = Field(min_length=1, max_length=200)
+    selector: Selector
+    transform: Transform
+    guardrails: Guardrails = Field(default_factory=list)
+    price_list_ids: PriceListIds | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_PRICE_LISTS,
+        description="Left out: the base price list of every connection.",
+    )
+
+
+class EditPriceChange(RequestModel):
+    """What to change; what is left out stays."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)] = Field(default=None)
+    selector: Selector = None
+    transform: Transform = None
+    guardrails: Guardrails = None
+    price_list_ids: Annotated[PriceListIds, Field(min_length=1, max_length=MAX_PRICE_LISTS)] = Field(default=None)
+
+    @model_validator(mode="after")
+    def _something(self) -> "EditPriceChange":
+        if not self.model_fields_set:
+            raise ValueError(f"must have at least one of {', '.join(type(self).model_fields)}")
+        return self
+
+
+def new_change(body: NewPriceChangeBody) -> NewPriceChange:
+    """What was asked for."""
+    documents = Documents(body.selector, body.transform, body.guardrails)
+    ids = [PriceListId(i) for i in body.price_list_ids] if body.price_list_ids is not None else None
+    return NewPriceChange(body.name, documents, ids)
+
+
+def edited(body: EditPriceChange) -> EditedPriceChange:
+    """What was asked for; None is what was left out."""
+    ids = [PriceListId(i) for i in body.price_list_ids] if "price_list_ids" in body.model_fields_set else None
+    return EditedPriceChange(body.name, body.selector, body.transform, body.guardrails, ids)
