@@ -1,0 +1,153 @@
+"""What the catalog knows: connections, price lists, products and their prices, as values."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from calibr.core.ids import ConnectionId, PriceListId, ProductId, SyncId
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A tenant's link to one remote store, without its secrets."""
+
+    id: ConnectionId
+    kind: str
+    name: str
+    state: str
+    config: Mapping[str, Any]
+    health: Mapping[str, Any] | None
+    created_at: datetime
+    first_synced_at: datetime | None
+    last_synced_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PriceList:
+    """A named set of prices of one connection, in one currency."""
+
+    id: PriceListId
+    connection_id: ConnectionId
+    external_id: str | None
+    name: str
+    currency: str
+    is_base: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRun:
+    """One reading of a connection's catalog: asked for, running, or ended."""
+
+    id: SyncId
+    connection_id: ConnectionId
+    state: str
+    stage: str
+    rows_read: int
+    rows_total: int | None
+    summary: Mapping[str, Any] | None
+    error: str | None
+    requested_by: str
+    correlation_id: UUID
+    created_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncFinding:
+    """A value of the store that was refused at ingest, and the rule that it breaks."""
+
+    ordinal: int
+    external_id: str
+    field: str
+    value: str | None
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProductLabel:
+    """What a person knows a product by."""
+
+    sku: str | None
+    title: str | None
+    options: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListingRef:
+    """A product's ids in one connection."""
+
+    external_id: str
+    group_external_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Where a product is sold."""
+
+    connection_id: ConnectionId
+    external_id: str
+    group_external_id: str
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PriceInForce:
+    """The price in force of a product on one price list, in minor units."""
+
+    price_list_id: PriceListId
+    currency: str
+    unit_amount: int
+    compare_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a product costs, in minor units."""
+
+    currency: str
+    unit_cost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """The sellable unit, with where it is sold and what it asks and costs now."""
+
+    id: ProductId
+    sku: str | None
+    title: str | None
+    vendor: str | None
+    product_type: str | None
+    status: str | None
+    tags: Sequence[str]
+    attributes: Mapping[str, Any]
+    active: bool
+    channel_refs: Sequence[Listing]
+    prices: Sequence[PriceInForce]
+    cost: Cost | None
+
+
+@dataclass(frozen=True, slots=True)
+class PriceVersion:
+    """A price during an interval; the one without an end is in force."""
+
+    price_list_id: PriceListId
+    currency: str
+    unit_amount: int
+    compare_at: int | None
+    valid_from: datetime
+    valid_to: datetime | None
+    source: str
+    change_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewPrice:
+    """A price that a store was seen to hold after we wrote it, in minor units."""
+
+    product_id: ProductId
+    price_list_id: PriceListId
+    currency: str
+    unit_amount: int
+    compare_at: int | None

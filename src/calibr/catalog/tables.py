@@ -1,0 +1,143 @@
+"""The tables of the catalog, as `0001_catalog.sql` makes them."""
+
+from sqlalchemy import ARRAY, BigInteger, Boolean, Column, DateTime, Integer, Table, Text, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
+
+from calibr.db.metadata import metadata
+
+_AT = DateTime(timezone=True)
+
+connection = Table(
+    "connection",
+    metadata,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("name_norm", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("config", JSONB, nullable=False),
+    Column("health", JSONB),
+    Column("unidata_version", Text),
+    Column("first_synced_at", _AT),
+    Column("last_synced_at", _AT),
+    Column("created_at", _AT, nullable=False),
+)
+
+secret = Table(
+    "secret",
+    metadata,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("connection_id", Uuid, primary_key=True),
+    Column("field", Text, primary_key=True),
+    Column("ciphertext", Text, nullable=False),
+    Column("created_at", _AT, nullable=False),
+)
+
+price_list = Table(
+    "price_list",
+    metadata,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    Column("connection_id", Uuid, nullable=False),
+    Column("external_id", Text),
+    Column("name", Text, nullable=False),
+    Column("name_norm", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("is_base", Boolean, nullable=False),
+    Column("created_at", _AT, nullable=False),
+)
+
+sync_run = Table(
+    "sync_run",
+    metadata,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    Column("connection_id", Uuid, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("rows_read", BigInteger, nullable=False),
+    Column("rows_total", BigInteger),
+    Column("summary", JSONB),
+    Column("error", Text),
+    Column("requested_by", Text, nullable=False),
+    Column("correlation_id", Uuid, nullable=False),
+    Column("lease_until", _AT),
+    Column("fence", BigInteger, nullable=False),
+    Column("created_at", _AT, nullable=False),
+    Column("finished_at", _AT),
+)
+
+sync_finding = Table(
+    "sync_finding",
+    metadata,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("sync_id", Uuid, primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    Column("external_id", Text, nullable=False),
+    Column("field", Text, nullable=False),
+    Column("value", Text),
+    Column("rule", Text, nullable=False),
+)
+
+product = Table(
+    "product",
+    metadata,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    Column("sku", Text),
+    Column("title", Text),
+    Column("vendor", Text),
+    Column("product_type", Text),
+    Column("status", Text),
+    Column("tags", ARRAY(Text), nullable=False),
+    Column("attributes", JSONB, nullable=False),
+    Column("sku_norm", Text),
+    Column("title_norm", Text),
+    Column("vendor_norm", Text),
+    Column("product_type_norm", Text),
+    Column("status_norm", Text),
+    Column("tags_norm", ARRAY(Text), nullable=False),
+    Column("attributes_norm", JSONB, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("updated_at", _AT, nullable=False),
+)
+
+listing = Table(
+    "listing",
+    metadata,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("connection_id", Uuid, primary_key=True),
+    Column("external_id", Text, primary_key=True),
+    Column("product_id", Uuid, nullable=False),
+    Column("group_external_id", Text, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("vanished_at", _AT),
+)
+
+price_version = Table(
+    "price_version",
+    metadata,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("id", Uuid, nullable=False),
+    Column("product_id", Uuid, primary_key=True),
+    Column("price_list_id", Uuid, primary_key=True),
+    Column("currency", Text, nullable=False),
+    Column("unit_amount", BigInteger, nullable=False),
+    Column("compare_at", BigInteger),
+    Column("valid_from", _AT, primary_key=True),
+    Column("valid_to", _AT),
+    Column("change_id", Uuid),
+    Column("source", Text, nullable=False),
+)
+
+product_cost = Table(
+    "product_cost",
+    metadata,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("product_id", Uuid, primary_key=True),
+    Column("currency", Text, nullable=False),
+    Column("unit_cost", BigInteger, nullable=False),
+    Column("valid_from", _AT, primary_key=True),
+    Column("valid_to", _AT),
+)
