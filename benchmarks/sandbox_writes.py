@@ -5,7 +5,6 @@ The server is a process of its own, pinned to one core where the system can do t
 """
 
 import argparse
-import http.client
 import itertools
 import json
 import os
@@ -14,7 +13,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+from calibr_sandbox.client import SandboxClient
 
 _TOKEN: Final = "shpat_benchmark"  # noqa: S105 - of a server that lives for seconds
 _UPDATE: Final = """
@@ -36,31 +37,12 @@ query Page($after: String) {
 """
 
 
-class Client:
-    """A raw client on one kept connection."""
-
-    def __init__(self, url: str) -> None:
-        """Connect to a sandbox."""
-        self._connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)
-
-    def call(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
-        """Send one call and return its data. Errors end the benchmark."""
-        body = json.dumps({"query": query, "variables": variables})
-        headers = {"Content-Type": "application/json", "X-Shopify-Access-Token": _TOKEN}
-        self._connection.request("POST", "/admin/api/2026-10/graphql.json", body, headers)
-        answer = json.loads(self._connection.getresponse().read())
-        if "errors" in answer:
-            raise SystemExit(json.dumps(answer["errors"]))
-        data: dict[str, Any] = answer["data"]
-        return data
-
-
-def read_products(client: Client, per_call: int, wanted: int) -> list[tuple[str, list[str]]]:
+def read_products(client: SandboxClient, per_call: int, wanted: int) -> list[tuple[str, list[str]]]:
     """Return products with the variants that one call each will write."""
     found: list[tuple[str, list[str]]] = []
     after = None
     while len(found) < wanted:
-        page = client.call(_PRODUCTS, {"after": after})["products"]
+        page = client.graphql(_PRODUCTS, {"after": after}).data["products"]
         for product in page["nodes"]:
             ids = [variant["id"] for variant in product["variants"]["nodes"]][:per_call]
             if len(ids) == per_call:
@@ -71,7 +53,7 @@ def read_products(client: Client, per_call: int, wanted: int) -> list[tuple[str,
     return found
 
 
-def write_for(client: Client, products: list[tuple[str, list[str]]], seconds: float) -> tuple[int, int]:
+def write_for(client: SandboxClient, products: list[tuple[str, list[str]]], seconds: float) -> tuple[int, int]:
     """Write prices until the time is over; returns calls and variant writes."""
     calls = writes = 0
     deadline = time.perf_counter() + seconds
@@ -80,7 +62,7 @@ def write_for(client: Client, products: list[tuple[str, list[str]]], seconds: fl
             break
         price = f"{10 + number % 90}.{number % 100:02d}"
         rows = [{"id": variant_id, "price": price, "compareAtPrice": "120.00"} for variant_id in ids]
-        payload = client.call(_UPDATE, {"productId": product_id, "variants": rows})["productVariantsBulkUpdate"]
+        payload = client.graphql(_UPDATE, {"productId": product_id, "variants": rows}).data["productVariantsBulkUpdate"]
         if payload["userErrors"]:
             raise SystemExit(json.dumps(payload["userErrors"]))
         calls += 1
@@ -102,7 +84,7 @@ def main() -> None:
                 if hasattr(os, "sched_setaffinity"):
                     os.sched_setaffinity(server.pid, {min(os.sched_getaffinity(0))})
                 url = json.loads(server.stdout.readline())["url"] if server.stdout else ""
-                client = Client(url)
+                client = SandboxClient(url, _TOKEN)
                 products = read_products(client, arguments.variants_per_call, 1_000)
                 calls, writes = write_for(client, products, arguments.seconds)
             finally:

@@ -2,8 +2,10 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
@@ -49,6 +51,12 @@ class Stored:
 
     products: int
     variants: int
+
+
+def create_shop(db: Path, products: Iterable[NewProduct], currency: str = "USD") -> Stored:
+    """Open or create a shop's file, store the products, close it."""
+    with closing(Store(db, currency)) as store:
+        return store_products(store, products)
 
 
 def store_products(store: Store, products: Iterable[NewProduct]) -> Stored:

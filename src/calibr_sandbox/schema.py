@@ -1,6 +1,7 @@
 """The executable schema: the packaged SDL with a resolver on every field."""
 
 from collections.abc import Callable
+from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
@@ -65,8 +66,9 @@ _TYPE_OF_ROW: Final = {
 }
 
 
+@cache
 def build() -> GraphQLSchema:
-    """Build the schema. Fields without a resolver of their own read a key of a payload."""
+    """Build the schema, once per process. Fields without a resolver of their own read a key of a payload."""
     sdl = files("calibr_sandbox").joinpath("schema.graphql").read_text(encoding="utf-8")
     schema = build_schema(sdl)
     for named in schema.type_map.values():

@@ -1,0 +1,193 @@
+"""Reading the catalog, and how a call that cannot be answered is refused."""
+
+import base64
+
+import pytest
+
+from calibr_sandbox.client import Answer
+from calibr_sandbox.csv_load import load_csv
+from calibr_sandbox.testing import StartedSandbox, Starter
+
+PRODUCTS = """query($first: Int, $last: Int, $after: String, $before: String, $reverse: Boolean, $query: String) {
+  products(first: $first, last: $last, after: $after, before: $before, reverse: $reverse, query: $query) {
+    nodes { handle } edges { cursor } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+  }
+}"""
+RED, BLUE, MUG = (f"gid://shopify/ProductVariant/{45_100_000_000_001 + n}" for n in range(3))
+SHIRT = "gid://shopify/Product/8100000000001"
+
+
+def test_the_shop_and_the_scopes_of_the_app(sandbox: StartedSandbox) -> None:
+    query = "{ shop { name myshopifyDomain currencyCode plan { publicDisplayName shopifyPlus partnerDevelopment } } "
+    data = sandbox.client.graphql(query + "currentAppInstallation { accessScopes { handle } } }").data
+
+    assert data["shop"]["currencyCode"] == "USD"
+    assert data["shop"]["plan"] == {"publicDisplayName": "Plus", "shopifyPlus": True, "partnerDevelopment": False}
+    scopes = [scope["handle"] for scope in data["currentAppInstallation"]["accessScopes"]]
+    assert scopes == ["read_inventory", "read_markets", "read_products", "write_products"]
+
+
+def test_a_product_shows_all_its_fields(sandbox: StartedSandbox) -> None:
+    query = """query($id: ID!) { product(id: $id) { legacyResourceId title handle vendor productType status tags
+      createdAt updatedAt options { name position values } variantsCount { count precision } variants(first: 10) {
+        nodes { id title displayName sku barcode price compareAtPrice position selectedOptions { name value }
+          inventoryItem { id sku unitCost { amount currencyCode } } product { id } createdAt updatedAt } } } }"""
+
+    product = sandbox.client.graphql(query, {"id": SHIRT}).data["product"]
+
+    variants = product.pop("variants")["nodes"]
+    assert product == {
+        "legacyResourceId": "8100000000001",
+        "title": "Shirt",
+        "handle": "shirt",
+        "vendor": "Acme",
+        "productType": "Tops",
+        "status": "ACTIVE",
+        "tags": ["new", "sale"],
+        "createdAt": "2026-01-01T00:00:01Z",
+        "updatedAt": "2026-01-01T00:00:01Z",
+        "options": [
+            {"name": "Color", "position": 1, "values": ["Red", "Blue"]},
+            {"name": "Size", "position": 2, "values": ["Small", "Large"]},
+        ],
+        "variantsCount": {"count": 2, "precision": "EXACT"},
+    }
+    assert variants[1] == {
+        "id": BLUE,
+        "title": "Blue / Large",
+        "displayName": "Shirt - Blue / Large",
+        "sku": "BLUE",
+        "barcode": None,
+        "price": "11.00",
+        "compareAtPrice": "15.00",
+        "position": 2,
+        "selectedOptions": [{"name": "Color", "value": "Blue"}, {"name": "Size", "value": "Large"}],
+        "inventoryItem": {
+            "id": "gid://shopify/InventoryItem/47100000000002",
+            "sku": "BLUE",
+            "unitCost": {"amount": "4.5", "currencyCode": "USD"},
+        },
+        "product": {"id": SHIRT},
+        "createdAt": "2026-01-01T00:00:01Z",
+        "updatedAt": "2026-01-01T00:00:01Z",
+    }
+    assert (variants[0]["compareAtPrice"], variants[0]["inventoryItem"]["unitCost"]) == (None, None)
+
+
+def test_nodes_keep_the_order_of_the_ids_with_null_for_the_unknown(sandbox: StartedSandbox) -> None:
+    query = """query($ids: [ID!]!) { nodes(ids: $ids) { __typename id ... on ProductVariant { price }
+      ... on Product { title } ... on InventoryItem { unitCost { amount } } } }"""
+    ids = [BLUE, "gid://shopify/ProductVariant/1", SHIRT, "gid://shopify/InventoryItem/47100000000002", BLUE]
+
+    nodes = sandbox.client.graphql(query, {"ids": ids}).data["nodes"]
+
+    assert [node and node["__typename"] for node in nodes] == [
+        "ProductVariant",
+        None,
+        "Product",
+        "InventoryItem",
+        "ProductVariant",
+    ]
+    assert (nodes[0]["price"], nodes[2]["title"], nodes[3]["unitCost"]) == ("11.00", "Shirt", {"amount": "4.5"})
+
+
+def _handles(answer: Answer) -> list[str]:
+    return [node["handle"] for node in answer.data["products"]["nodes"]]
+
+
+def test_pages_follow_each_other_in_both_directions(sandbox: StartedSandbox) -> None:
+    first = sandbox.client.graphql(PRODUCTS, {"first": 1})
+    info = first.data["products"]["pageInfo"]
+    second = sandbox.client.graphql(PRODUCTS, {"first": 1, "after": info["endCursor"]})
+    back = sandbox.client.graphql(PRODUCTS, {"last": 1, "before": second.data["products"]["pageInfo"]["startCursor"]})
+    reverse = sandbox.client.graphql(PRODUCTS, {"first": 5, "reverse": True})
+
+    assert (_handles(first), info["hasNextPage"], info["hasPreviousPage"]) == (["shirt"], True, False)
+    assert _handles(second) == ["mug"]
+    assert second.data["products"]["pageInfo"]["hasNextPage"] is False
+    assert _handles(back) == ["shirt"]
+    assert _handles(reverse) == ["mug", "shirt"]
+    assert base64.b64decode(info["endCursor"]) == b'{"last_id":8100000000001,"last_value":"8100000000001"}'
+
+
+def test_a_search_filters_products_and_variants(sandbox: StartedSandbox) -> None:
+    assert _handles(sandbox.client.graphql(PRODUCTS, {"first": 5, "query": "tag:SALE vendor:acme"})) == ["shirt"]
+    assert _handles(sandbox.client.graphql(PRODUCTS, {"first": 5, "query": "created_at:>2026-01-01T00:00:01Z"})) == [
+        "mug"
+    ]
+    variants = sandbox.client.graphql('{ productVariants(first: 5, query: "sku:blue") { nodes { id } } }').data
+    assert variants["productVariants"]["nodes"] == [{"id": BLUE}]
+
+
+@pytest.mark.parametrize(
+    ("query", "message", "code"),
+    [
+        ("{ products { nodes { id } } }", "you must provide one of first or last", "BAD_REQUEST"),
+        ("{ products(first: 1, last: 1) { nodes { id } } }", "providing both first and last", "BAD_REQUEST"),
+        ("{ products(first: 251) { nodes { id } } }", "`products` was asked for 251 objects", "BAD_REQUEST"),
+        ('{ products(first: 1, after: "x") { nodes { id } } }', "Invalid cursor", "BAD_REQUEST"),
+        ('{ products(first: 1, query: "nope:1") { nodes { id } } }', "The sandbox cannot search", "BAD_REQUEST"),
+        ('{ product(id: "gid://shopify/Shop/1") { id } }', "Invalid id: gid://shopify/Shop/1", "RESOURCE_NOT_FOUND"),
+        ('{ product(id: "12") { id } }', "Invalid global id '12'", "argumentLiteralsIncompatible"),
+        ("{ nope { id } }", "Field 'nope' doesn't exist on type 'QueryRoot'", "undefinedField"),
+        ("{ shop ", "Expected Name", "PARSE_ERROR"),
+        ("query A { shop { id } } query B { shop { id } }", "An operation name is required", "BAD_REQUEST"),
+        ("query($id: ID!) { product(id: $id) { id } }", "Variable $id was provided invalid value", "INVALID_VARIABLE"),
+    ],
+)  # fmt: skip
+def test_a_call_that_makes_no_sense_is_refused_with_status_200(
+    sandbox: StartedSandbox, query: str, message: str, code: str
+) -> None:
+    answer = sandbox.client.graphql(query)
+
+    assert answer.status == 200
+    assert answer.body["errors"][0]["message"].startswith(message)
+    assert answer.body["errors"][0]["extensions"]["code"] == code
+
+
+def test_a_body_that_is_no_call_is_refused(sandbox: StartedSandbox) -> None:
+    path = "/admin/api/2026-10/graphql.json"
+
+    assert sandbox.client.request("POST", path).status == 400
+    assert sandbox.client.request("POST", path, ["x"]).body == {
+        "errors": {"query": "Required parameter missing or invalid"}
+    }
+    assert sandbox.client.request("POST", path, {"query": "{ shop { id } }", "variables": 3}).status == 400
+
+
+def test_a_wrong_token_is_refused(start: Starter) -> None:
+    sandbox = start(tokens=("right",))
+    sandbox.client._token = "wrong"
+
+    answer = sandbox.client.graphql("{ shop { id } }")
+
+    assert answer.status == 401
+    assert answer.body == {"errors": "[API] Invalid API key or access token (unrecognized login or wrong password)"}
+
+
+@pytest.mark.parametrize(("version", "status"), [("2026-10", 200), ("2024-01", 200), ("2027-01", 200), ("latest", 404)])
+def test_another_version_falls_to_the_one_that_is_served(sandbox: StartedSandbox, version: str, status: int) -> None:
+    answer = sandbox.client.graphql("{ shop { id } }", version=version)
+
+    assert answer.status == status
+    assert answer.headers["x-shopify-api-version"] == "2026-10"
+
+
+@pytest.mark.parametrize(
+    ("currency", "price", "shown", "cost"), [("JPY", "1200", "1200", "800.0"), ("KWD", "1.5", "1.500", "0.5")]
+)
+def test_amounts_have_the_decimals_of_the_currency(
+    start: Starter, currency: str, price: str, shown: str, cost: str
+) -> None:
+    sandbox = start(products=(), currency=currency)
+    assert sandbox.shop.store.currency == currency
+    text = f"Handle,Title,Variant Price,Cost per item\na,A,{price},{cost}\n"
+    path = sandbox.shop.config.db.with_suffix(".csv")
+    path.write_text(text, encoding="utf-8")
+
+    load_csv(sandbox.shop.store, path)
+    query = "{ productVariants(first: 1) { nodes { price inventoryItem { unitCost { amount currencyCode } } } } }"
+    variant = sandbox.client.graphql(query).data["productVariants"]["nodes"][0]
+
+    assert variant["price"] == shown
+    assert variant["inventoryItem"]["unitCost"] == {"amount": cost, "currencyCode": currency}
