@@ -168,8 +168,8 @@ products = st.builds(
     product_line, st.integers(1, 40), title=texts, vendor=texts, productType=texts, tags=st.lists(words, max_size=4)
 )
 variants = st.builds(
-    variant_line, st.integers(1, 200), st.integers(1, 40), sku=texts, price=amounts, compareAtPrice=amounts, selectedOptions=options,
-    position=st.one_of(st.none(), st.integers(1, 3)), inventoryItem=st.builds(lambda c: {"unitCost": c}, costs),
+    variant_line, st.integers(1, 200), st.integers(1, 40), sku=texts, price=amounts, compareAtPrice=amounts,
+    selectedOptions=options, position=st.one_of(st.none(), st.integers(1, 3)), inventoryItem=st.builds(lambda c: {"unitCost": c}, costs),
 )  # fmt: skip
 catalogs = st.builds(
     lambda p, v, seed: random.Random(seed).sample([*p, *v], len(p) + len(v)),  # noqa: S311 - a shuffle

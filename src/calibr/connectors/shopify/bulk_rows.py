@@ -29,7 +29,7 @@ _VARIANT_FIELDS: Final = {
 }  # fmt: skip
 
 _ATTRIBUTES: Final = """list_transform(
-    list_filter(selectedOptions, lambda o: not (o.name = 'Title' and o.value = 'Default Title')),
+    list_filter(selectedOptions, lambda o: o.value is not null and (o.name <> 'Title' or o.value <> 'Default Title')),
     lambda o: {'name': 'option.' || o.name, 'text_value': o.value, 'number_value': null::varchar})"""
 """Shopify gives a product without options one option with one value, which says nothing."""
 
