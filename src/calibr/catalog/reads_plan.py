@@ -1,0 +1,172 @@
+"""What a plan reads of the catalog: price lists, the rows to evaluate, and the names and ids of products."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Column, ColumnElement, FromClause, Select, Uuid, any_, func, literal, select, text, true
+
+from calibr.catalog.model import ListingRef, PriceList, ProductLabel
+from calibr.catalog.tables import connection, listing, price_list, price_version, product, product_cost
+from calibr.core.errors import NotFound
+from calibr.core.ids import ConnectionId, PriceListId, ProductId
+from calibr.db import Session
+from calibr.pricing.source import PlanSource
+
+ProductRange = tuple[ProductId | None, ProductId | None]
+"""Products with `above < id <= up_to`; None leaves a side open."""
+
+EVERYTHING: ProductRange = (None, None)
+_LIST_COLUMNS = (
+    price_list.c.id, price_list.c.connection_id, price_list.c.external_id, price_list.c.name, price_list.c.currency,
+    price_list.c.is_base,
+)  # fmt: skip
+
+
+def list_price_lists(session: Session) -> list[PriceList]:
+    """All price lists of the tenant, by age."""
+    return [PriceList(**row) for row in session.execute(select(*_LIST_COLUMNS).order_by(price_list.c.id)).mappings()]
+
+
+def plan_source(
+    session: Session, price_list_id: PriceListId, *, computed_at: datetime, product_range: ProductRange = EVERYTHING
+) -> PlanSource:
+    """The active products of the connection of a price list, with their price and cost in force.
+
+    The range is repeated on each joined table: PostgreSQL carries equalities across a join and not ranges. Raises
+    NotFound for an unknown price list.
+    """
+    head = _head(session, price_list_id)
+    products = _products(session, head.connection_id, product_range)
+    prices = _prices(price_list_id, product_range)
+    costs = _costs(head.currency, product_range)
+    rows = products.outerjoin(prices, prices.c.product_id == products.c.id)
+    rows = rows.outerjoin(costs, costs.c.product_id == products.c.id)
+    return PlanSource(
+        rows=rows,
+        where=(),
+        price_list_id=literal(price_list_id, Uuid),
+        currency=head.currency,
+        price_list_name=head.name_norm,
+        connection_name=head.connection_name_norm,
+        computed_at=computed_at,
+        product_id=products.c.id,
+        sku=products.c.sku_norm,
+        title=products.c.title_norm,
+        vendor=products.c.vendor_norm,
+        product_type=products.c.product_type_norm,
+        status=products.c.status_norm,
+        tags=products.c.tags_norm,
+        attributes=products.c.attributes_norm,
+        unit_amount=prices.c.unit_amount,
+        compare_at=prices.c.compare_at,
+        valid_from=prices.c.valid_from,
+        unit_cost=costs.c.unit_cost,
+    )
+
+
+def product_ids_split(session: Session, price_list_id: PriceListId, parts: int) -> list[ProductId]:
+    """The at most `parts` - 1 product ids that cut the prices in force on a list into about equal ranges."""
+    in_force = (price_version.c.price_list_id == price_list_id, price_version.c.valid_to.is_(None))
+    total = session.execute(select(func.count()).select_from(price_version).where(*in_force)).scalar_one()
+    ordered = select(price_version.c.product_id).where(*in_force).order_by(price_version.c.product_id).limit(1)
+    cuts = sorted({total * part // parts for part in range(1, parts)} - {0})
+    return [ProductId(session.execute(ordered.offset(cut)).scalar_one()) for cut in cuts]
+
+
+def rows_per_group(session: Session, connection_id: ConnectionId, product_ids: Select[tuple[UUID]]) -> list[int]:
+    """How many of the products stand in each group of the connection that has any of them."""
+    query = (
+        select(func.count())
+        .where(listing.c.connection_id == connection_id, listing.c.active, listing.c.product_id.in_(product_ids))
+        .group_by(listing.c.group_external_id)
+    )
+    return list(session.execute(query).scalars())
+
+
+def product_labels(session: Session, product_ids: Sequence[ProductId]) -> dict[ProductId, ProductLabel]:
+    """What a person knows these products by."""
+    query = text("""
+        select id, sku, title,
+               (select string_agg(value, ' / ' order by key)
+                from jsonb_each_text(attributes) where key ^@ 'option.') as options
+        from calibr.product where id = any(:ids)""")
+    rows = session.execute(query, {"ids": list(product_ids)}).mappings()
+    return {ProductId(row["id"]): ProductLabel(row["sku"], row["title"], row["options"]) for row in rows}
+
+
+def listing_refs(
+    session: Session, connection_id: ConnectionId, product_ids: Sequence[ProductId]
+) -> dict[ProductId, ListingRef]:
+    """Ids of the active listings of these products in one connection."""
+    query = select(listing.c.product_id, listing.c.external_id, listing.c.group_external_id).where(
+        listing.c.connection_id == connection_id,
+        listing.c.product_id == any_(literal(list(product_ids), ARRAY(Uuid))),
+        listing.c.active,
+    )
+    rows = session.execute(query).mappings()
+    return {ProductId(r["product_id"]): ListingRef(r["external_id"], r["group_external_id"]) for r in rows}
+
+
+def _head(session: Session, price_list_id: PriceListId) -> Any:  # noqa: ANN401 - a row of three names
+    query = (
+        select(
+            price_list.c.currency,
+            price_list.c.name_norm,
+            price_list.c.connection_id,
+            connection.c.name_norm.label("connection_name_norm"),
+        )
+        .join(connection, connection.c.id == price_list.c.connection_id)
+        .where(price_list.c.id == price_list_id)
+    )
+    row = session.execute(query).one_or_none()
+    if row is None:
+        raise NotFound("price_list.not_found", f"There is no price list {price_list_id}.")
+    return row
+
+
+def _products(session: Session, connection_id: ConnectionId, product_range: ProductRange) -> FromClause:
+    query = select(product).where(product.c.active, *_within(product.c.id, product_range))
+    if session.execute(select(func.count()).select_from(connection)).scalar_one() > 1:
+        # With a single connection an active product is listed there; only with several must the listing say so.
+        query = query.where(
+            select(true())
+            .where(listing.c.product_id == product.c.id, listing.c.connection_id == connection_id, listing.c.active)
+            .exists()
+        )
+    return query.subquery("p")
+
+
+def _prices(price_list_id: PriceListId, product_range: ProductRange) -> FromClause:
+    return (
+        select(price_version)
+        .where(
+            price_version.c.price_list_id == price_list_id,
+            price_version.c.valid_to.is_(None),
+            *_within(price_version.c.product_id, product_range),
+        )
+        .subquery("v")
+    )
+
+
+def _costs(currency: str, product_range: ProductRange) -> FromClause:
+    return (
+        select(product_cost)
+        .where(
+            product_cost.c.currency == currency,
+            product_cost.c.valid_to.is_(None),
+            *_within(product_cost.c.product_id, product_range),
+        )
+        .subquery("k")
+    )
+
+
+def _within(column: Column[UUID], product_range: ProductRange) -> list[ColumnElement[bool]]:
+    above, up_to = product_range
+    bounds = []
+    if above is not None:
+        bounds.append(column > literal(above, Uuid))
+    if up_to is not None:
+        bounds.append(column <= literal(up_to, Uuid))
+    return bounds
