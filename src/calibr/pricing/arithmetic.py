@@ -10,7 +10,7 @@ from math import gcd
 from typing import Final
 
 from calibr.core.money import MAX_MINOR, PERCENT_SCALE
-from calibr.pricing.sql import Expr, quotient, whole
+from calibr.pricing.sql import Expr, plus, quotient, whole
 
 _ONE: Final = 100 * PERCENT_SCALE
 
@@ -82,7 +82,7 @@ class Ratio:
         if rest:
             factor, divisor = (2 * rest, 2 * self.denominator) if doubled else (rest, self.denominator)
             product = amount if factor == 1 else amount * whole(factor)
-            terms.append(quotient(product + whole(add) if add else product, divisor))
+            terms.append(quotient(plus(product, add), divisor))
         if not terms:
             return amount * whole(0)
         return terms[0] if len(terms) == 1 else terms[0] + terms[1]

@@ -33,9 +33,13 @@ class CompareAtTrace:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a branch and the guardrails make of an item. A blocked item keeps what it had in both fields."""
+    """What a branch and the guardrails make of an item. A blocked item keeps what it had in both fields.
+
+    `stepped` is the amount after the steps, null where one of them blocked or there is no price in force.
+    """
 
     steps: tuple[StepTrace, ...]
+    stepped: int | None
     guardrails: tuple[GuardrailTrace, ...]
     rounded_again: RoundedAgain | None
     compare_at: CompareAtTrace
@@ -96,6 +100,7 @@ class _BranchRun:
         self._inputs = inputs
         self._guardrails = GuardrailRun(guardrails, inputs)
         self._steps: list[StepTrace] = []
+        self._stepped: int | None = None
         self._again: RoundedAgain | None = None
         self._compare_at = CompareAtTrace(inputs.compare_at, inputs.compare_at, None)
 
@@ -106,6 +111,7 @@ class _BranchRun:
         amount, reason = self._run_steps(before)
         if amount is None:
             return self._blocked(reason)
+        self._stepped = amount
         judged = self._guardrails.judge(amount, self._branch.rounding, allow_zero=self._branch.allow_zero)
         self._again = judged.rounded_again
         if judged.reason is not None:
@@ -153,6 +159,7 @@ class _BranchRun:
             verdict = Verdict.CHANGED if binding is None else Verdict.CLAMPED
         return Outcome(
             steps=tuple(self._steps),
+            stepped=self._stepped,
             guardrails=self._guardrails.traces(),
             rounded_again=self._again,
             compare_at=self._compare_at,
@@ -170,6 +177,7 @@ class _BranchRun:
     ) -> Outcome:
         return Outcome(
             steps=tuple(self._steps),
+            stepped=self._stepped,
             guardrails=self._guardrails.traces(),
             rounded_again=self._again,
             compare_at=self._compare_at,

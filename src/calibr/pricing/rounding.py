@@ -12,7 +12,7 @@ from typing import Protocol
 from sqlalchemy import ARRAY, BigInteger, func, literal_column
 
 from calibr.pricing.arithmetic import Span
-from calibr.pricing.sql import Expr, if_else, quotient, where_present, whole
+from calibr.pricing.sql import Expr, if_else, plus, quotient, where_present, whole
 from calibr.pricing.vocabulary import Mode
 
 
@@ -98,18 +98,17 @@ class Endings:
     def _compile_single(self, amount: Expr, offset: int, mode: Mode) -> Expr:
         # Every numerator is above -per, so a truncated quotient is never below 0: n = 0 where nothing lies below.
         if mode is Mode.UP:
-            return self._from_lowest(quotient(amount + whole(self.per - 1 - offset), self.per), offset)
+            return self._from_lowest(quotient(plus(amount, self.per - 1 - offset), self.per), offset)
         if mode is Mode.DOWN:
-            below = self._from_lowest(quotient(amount - whole(offset), self.per), offset)
+            below = self._from_lowest(quotient(plus(amount, -offset), self.per), offset)
             return if_else(amount < whole(offset), amount, below)
         if self.per % 2 == 0:
-            return self._from_lowest(quotient(amount + whole(self.per // 2 - offset), self.per), offset)
-        doubled = amount * whole(2) + whole(self.per - 2 * offset)
+            return self._from_lowest(quotient(plus(amount, self.per // 2 - offset), self.per), offset)
+        doubled = plus(amount * whole(2), self.per - 2 * offset)
         return self._from_lowest(quotient(doubled, 2 * self.per), offset)
 
     def _from_lowest(self, count: Expr, offset: int) -> Expr:
-        multiple = count * whole(self.per)
-        return multiple + whole(offset) if offset else multiple
+        return plus(count * whole(self.per), offset)
 
     def _compile_many(self, amount: Expr, mode: Mode) -> Expr:
         """Look the ending up by the rest of the amount: thresholds split the rests, one target for each part."""

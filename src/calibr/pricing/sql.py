@@ -50,6 +50,13 @@ def null_truth() -> Expr:
     return literal_column("null::boolean", Boolean)
 
 
+def plus(value: Expr, number: int) -> Expr:
+    """A sum with a whole number that may be negative; of 0, the value itself."""
+    if number == 0:
+        return value
+    return value + whole(number) if number > 0 else value - whole(-number)
+
+
 def quotient(numerator: Expr, denominator: int) -> Expr:
     """Bigint division, which truncates: the floor where the numerator is not negative."""
     return numerator if denominator == 1 else numerator // whole(denominator)

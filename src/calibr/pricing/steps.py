@@ -13,7 +13,7 @@ from calibr.pricing.amounts import Amount, Misfit, fit
 from calibr.pricing.arithmetic import ANY_AMOUNT, Ratio, Span
 from calibr.pricing.item import Inputs
 from calibr.pricing.rounding import Endings, Grid, Multiples, reach
-from calibr.pricing.sql import Expr, first_that_holds, if_else, null_amount, where_present, whole
+from calibr.pricing.sql import Expr, first_that_holds, if_else, null_amount, plus, where_present, whole
 from calibr.pricing.vocabulary import IfMissing, Mode, Reason
 
 
@@ -136,7 +136,7 @@ class Add:
 
     def compile(self, amount: Expr, columns: InputColumns) -> Expr:  # noqa: ARG002 - needs the price only
         """SQL form of `evaluate`."""
-        return amount + whole(self.by)
+        return plus(amount, self.by)
 
     def reach(self, amounts: Span) -> Span:
         """The sums at both ends."""

@@ -16,7 +16,10 @@ by evaluating the branch again, and each stored number is checked against it.
 
 from dataclasses import dataclass
 
+from calibr.pricing.evaluate import Outcome
 from calibr.pricing.guardrails import Kind
+from calibr.pricing.item import Inputs
+from calibr.pricing.judgement import GuardrailRun
 from calibr.pricing.rules import BoundRules
 from calibr.pricing.vocabulary import Action
 
@@ -41,3 +44,29 @@ def layout_of(rules: BoundRules) -> TraceLayout:
         has_clamped=clamps,
         has_rounded=clamps and any(branch.ends_in_rounding for branch in branches),
     )
+
+
+def trace_numbers(rules: BoundRules, branch_index: int, inputs: Inputs, outcome: Outcome) -> tuple[int | None, ...]:
+    """Return the trace of an evaluated item, in the layout of the rules."""
+    layout = layout_of(rules)
+    numbers: list[int | None] = [inputs.unit_cost]
+    if layout.has_branch:
+        numbers.append(branch_index)
+    amounts = [step.amount_out for step in outcome.steps]
+    numbers.extend(amounts + [None] * (layout.steps - len(amounts)))
+    if layout.has_clamped:
+        numbers.extend(_guarded(rules, branch_index, inputs, outcome.stepped)[: 1 + layout.has_rounded])
+    return tuple(numbers)
+
+
+def _guarded(
+    rules: BoundRules, branch_index: int, inputs: Inputs, stepped: int | None
+) -> tuple[int | None, int | None]:
+    """What the clamp rules make of the amount after the steps, and what rounding again makes of that."""
+    if stepped is None:
+        return None, None
+    clamped = GuardrailRun(rules.guardrails, inputs).clamp(stepped)
+    rounding = rules.transform.branches[branch_index].rounding
+    if clamped.binding is None or rounding is None:
+        return clamped.amount, clamped.amount
+    return clamped.amount, rounding.grid.round(clamped.amount, clamped.mode)

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import array
 from calibr.pricing.compare_at import Keep
 from calibr.pricing.compile.codes import SHIFT, guardrail_word, has_reason, is_blocked, reason_word
 from calibr.pricing.compile.guards import Guards, Judged
-from calibr.pricing.compile.scope import Scope
+from calibr.pricing.compile.scope import Fence, Scope
 from calibr.pricing.compile.steps import picked, stepped
 from calibr.pricing.guardrails import Guardrail, Kind
 from calibr.pricing.rules import BoundRules
@@ -40,12 +40,12 @@ def compile_plan(rules: BoundRules, source: PlanSource) -> CompiledPlan:
     return CompiledPlan(_items(rules, source), _summary(rules, source), _counts(rules, source))
 
 
-def _judged(rules: BoundRules, source: PlanSource, *, keep_left: bool) -> Judged:
-    return Guards(rules, stepped(rules, picked(rules, source, keep_left=keep_left))).judged()
+def _judged(rules: BoundRules, scope: Scope) -> Judged:
+    return Guards(rules, stepped(rules, scope)).judged()
 
 
 def _items(rules: BoundRules, source: PlanSource) -> Statement:
-    judged = _judged(rules, source, keep_left=False)
+    judged = _judged(rules, picked(rules, source, keep_left=False, fence=Fence.OFFSET))
     scope, number = judged.scope, judged.scope["code"]
     return scope.select(
         product_id=scope["product_id"],
@@ -126,7 +126,7 @@ def _trace(rules: BoundRules, scope: Scope) -> Expr:
 
 
 def _counts(rules: BoundRules, source: PlanSource) -> Statement:
-    scope = picked(rules, source, keep_left=True)
+    scope = picked(rules, source, keep_left=True, fence=Fence.VOLATILE)
     return scope.select(**_selection_counts(rules, scope))
 
 
@@ -139,7 +139,7 @@ def _selection_counts(rules: BoundRules, scope: Scope) -> dict[str, Expr]:
 
 
 def _summary(rules: BoundRules, source: PlanSource) -> Statement:
-    judged = _judged(rules, source, keep_left=True)
+    judged = _judged(rules, picked(rules, source, keep_left=True, fence=Fence.VOLATILE))
     scope, number = judged.scope, judged.scope["code"]
     is_item = scope["branch"].is_not(None) if rules.transform.leaves_the_rest else TRUE
     is_proposed = and_(is_item, number < whole(SHIFT))

@@ -7,7 +7,7 @@ from sqlalchemy import and_, case
 from calibr.core.money import MAX_MINOR
 from calibr.pricing.arithmetic import ANY_AMOUNT, Span
 from calibr.pricing.compile.codes import code
-from calibr.pricing.compile.scope import Scope, by_branch
+from calibr.pricing.compile.scope import Fence, Scope, by_branch
 from calibr.pricing.guardrails import Of
 from calibr.pricing.rules import BoundRules
 from calibr.pricing.selector import Logic
@@ -26,12 +26,12 @@ class Stepped:
     amounts: tuple[Span, ...]
 
 
-def picked(rules: BoundRules, source: PlanSource, *, keep_left: bool) -> Scope:
+def picked(rules: BoundRules, source: PlanSource, *, keep_left: bool, fence: Fence) -> Scope:
     """The level of the selected items: identity, inputs, and the branch that decides where there are cases.
 
     `keep_left` keeps the items that no case takes; their branch is null.
     """
-    scope = Scope(source.rows, [*source.where, rules.selector.compile(source, Logic.TWO_VALUED)])
+    scope = Scope(source.rows, [*source.where, rules.selector.compile(source, Logic.TWO_VALUED)], fence=fence)
     scope.add("product_id", source.product_id)
     scope.add("before", source.unit_amount)
     scope.add("in_force", source.compare_at)
