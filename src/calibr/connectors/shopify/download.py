@@ -17,7 +17,6 @@ from calibr.connectors.shopify.errors import PROTOCOL, UNAVAILABLE, UNREACHABLE,
 
 ATTEMPTS: Final = 5
 STAGE: Final = "catalog download"
-_CHUNK_BYTES: Final = 1024 * 1024
 _OK, _PARTIAL, _RANGE_REFUSED = 200, 206, 416
 
 
@@ -55,7 +54,7 @@ def _fetch(client: ShopifyClient, url: str, file: IO[bytes], size: int | None, p
             file.truncate()
         if response.status_code not in {_OK, _PARTIAL}:
             raise _refused(response.status_code)
-        for chunk in response.iter_bytes(_CHUNK_BYTES):
+        for chunk in response.iter_bytes():
             file.write(chunk)
             if size is not None and file.tell() > size:
                 raise CallError(PROTOCOL, f"The result file is longer than the {size} bytes that were announced.")

@@ -1,0 +1,113 @@
+"""Where a connection may point, and what is said when it may not."""
+
+import pytest
+
+from calibr.connectors.shopify import create
+from calibr.connectors.shopify.config import parse_config
+from calibr.core.errors import Invalid
+
+SECRETS = {"access_token": "shpat_0123456789abcdef"}
+
+
+@pytest.mark.parametrize(
+    ("given", "endpoint"),
+    [
+        ("https://my-store.myshopify.com", "https://my-store.myshopify.com/admin/api/2026-10/graphql.json"),
+        ("https://MY-STORE.myshopify.com/", "https://my-store.myshopify.com/admin/api/2026-10/graphql.json"),
+        ("https://my-store.myshopify.com:443", "https://my-store.myshopify.com/admin/api/2026-10/graphql.json"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080/admin/api/2026-10/graphql.json"),
+        ("http://[::1]:8080", "http://[::1]:8080/admin/api/2026-10/graphql.json"),
+    ],
+)
+def test_a_store_or_a_sandbox_is_accepted(given: str, endpoint: str) -> None:
+    assert parse_config({"shop_url": given}, SECRETS).endpoint == endpoint
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        None,
+        7,
+        "",
+        "my-store.myshopify.com",
+        "http://my-store.myshopify.com",
+        "https://my-store.myshopify.com/admin",
+        "https://my-store.myshopify.com?x=1",
+        "https://my-store.myshopify.com#x",
+        "https://my-store.myshopify.com:8443",
+        "https://my-store.myshopify.com:port",
+        "https://user:pass@my-store.myshopify.com",
+        "https://myshopify.com",
+        "https://.myshopify.com",
+        "https://evil.example/.myshopify.com",
+        "https://my-store.myshopify.com.evil.example",
+        "https://a.b.myshopify.com",
+        "https://my_store.myshopify.com",
+        "https://127.0.0.1",
+        "http://localhost:80",
+        "http://10.0.0.1",
+        "http://169.254.169.254",
+        "http://127.0.0.1.evil.example",
+        "ftp://127.0.0.1",
+        "https://my-store.myshopify.com\n",
+        "https://müller.myshopify.com",
+        "http://[::1",
+    ],
+)
+def test_any_other_address_is_refused_by_name(given: object) -> None:
+    with pytest.raises(Invalid) as caught:
+        parse_config({"shop_url": given}, SECRETS)
+
+    assert [fault.path for fault in caught.value.faults] == ["$.config.shop_url"]
+    assert "shop_url must be https://<name>.myshopify.com" in caught.value.message
+
+
+def test_a_password_in_the_address_is_not_shown() -> None:
+    with pytest.raises(Invalid) as caught:
+        parse_config({"shop_url": "https://user:hunter2@my-store.myshopify.com"}, SECRETS)
+
+    assert "hunter2" not in repr(caught.value)
+
+
+@pytest.mark.parametrize("token", [None, "", "with space", "line\nbreak", "x" * 513, "schlüssel", 7])
+def test_an_unusable_token_is_refused_without_showing_it(token: object) -> None:
+    with pytest.raises(Invalid) as caught:
+        parse_config({"shop_url": "https://a.myshopify.com"}, {"access_token": token})  # type: ignore[dict-item]
+
+    assert [(fault.path, fault.value) for fault in caught.value.faults] == [("$.secrets.access_token", None)]
+
+
+@pytest.mark.parametrize("version", ["2025-10", "latest", "unstable", "", None, 202610])
+def test_a_version_that_was_never_tested_is_refused(version: object) -> None:
+    with pytest.raises(Invalid) as caught:
+        parse_config({"shop_url": "https://a.myshopify.com", "api_version": version}, SECRETS)
+
+    assert [fault.path for fault in caught.value.faults] == ["$.config.api_version"]
+
+
+def test_unknown_fields_are_named_and_unknown_secrets_stay_hidden() -> None:
+    with pytest.raises(Invalid) as caught:
+        parse_config({"shop_url": "https://a.myshopify.com", "shop": "x"}, {**SECRETS, "acces_token": "shpat_typo"})
+
+    assert {fault.path for fault in caught.value.faults} == {"$.config.shop", "$.secrets.acces_token"}
+    assert "shpat_typo" not in repr(caught.value)
+
+
+def test_all_faults_come_at_once() -> None:
+    with pytest.raises(Invalid) as caught:
+        parse_config({}, {})
+
+    assert len(caught.value.faults) == 2
+
+
+def test_the_token_shows_in_no_repr() -> None:
+    config = parse_config({"shop_url": "https://a.myshopify.com"}, SECRETS)
+
+    assert SECRETS["access_token"] not in repr(config)
+
+
+def test_making_a_connector_contacts_nobody() -> None:
+    connector = create({"shop_url": "http://127.0.0.1:1"}, SECRETS)
+
+    assert connector.kind == "shopify"
+    connector.close()
