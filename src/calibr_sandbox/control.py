@@ -10,13 +10,12 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from calibr_sandbox.catalog import count_products, count_variants, find_variant
+from calibr_sandbox.catalog import find_variant
 from calibr_sandbox.endpoint import Shop
 from calibr_sandbox.faults import FaultKind, FaultRule
 from calibr_sandbox.ids import parse_gid
 from calibr_sandbox.money import parse_decimal, to_shop_text
 from calibr_sandbox.rows import VariantRow
-from calibr_sandbox.search import EVERYTHING
 from calibr_sandbox.variant_writes import write_variants
 
 _JOURNAL: Final = ("seq", "call", "source", "at", "variant_id", "price", "compare_at_price", "cost")
@@ -63,8 +62,7 @@ class Control:
     async def journal(self, request: Request) -> object:
         """Return the accepted writes after a sequence number, in their order."""
         after, limit = _integer(request, "after", 0), _integer(request, "limit", _MAX_JOURNAL)
-        sql = f"SELECT {', '.join(_JOURNAL)} FROM journal WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
-        rows = await run_in_threadpool(self._shop.store.fetch_all, sql, (after, min(limit, _MAX_JOURNAL)))
+        rows = await run_in_threadpool(self._read_journal, after, min(limit, _MAX_JOURNAL))
         return {"writes": [dict(zip(_JOURNAL, row, strict=True)) for row in rows]}
 
     async def show_variant(self, request: Request) -> object:
@@ -120,16 +118,22 @@ class Control:
             return Response("no such result", status_code=404, media_type="text/plain")
         return FileResponse(path, media_type="application/jsonl")
 
+    # Both read from a snapshot, because on a large shop they take long enough to hold up writers.
     def _count(self) -> dict[str, object]:
-        store = self._shop.store
-        by_source = dict(store.fetch_all("SELECT source, count(*) FROM journal GROUP BY source"))
-        return {
-            **self._shop.stats.as_json(),
-            "products": count_products(store, EVERYTHING),
-            "variants": count_variants(store, EVERYTHING),
-            "accepted_variant_writes": by_source.get("api", 0),
-            "edits_by_hand": by_source.get("hand", 0),
-        }
+        with self._shop.store.snapshot() as reader:
+            by_source = dict(reader.fetch_all("SELECT source, count(*) FROM journal GROUP BY source"))
+            return {
+                **self._shop.stats.as_json(),
+                "products": reader.fetch_value("SELECT count(*) FROM product"),
+                "variants": reader.fetch_value("SELECT count(*) FROM variant"),
+                "accepted_variant_writes": by_source.get("api", 0),
+                "edits_by_hand": by_source.get("hand", 0),
+            }
+
+    def _read_journal(self, after: int, limit: int) -> list[tuple[Any, ...]]:
+        sql = f"SELECT {', '.join(_JOURNAL)} FROM journal WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
+        with self._shop.store.snapshot() as reader:
+            return reader.fetch_all(sql, (after, limit))
 
     def _find(self, request: Request) -> VariantRow:
         text = request.path_params["id"]

@@ -77,6 +77,8 @@ def running_sandbox(config: SandboxConfig, clock: Clock = time.monotonic) -> Ite
 
 def listen(port: int) -> socket.socket:
     """Bind the loopback address; port 0 takes a free one."""
+    if not 0 <= port <= 65_535:  # noqa: PLR2004 - what TCP allows
+        raise ValueError(f"port: {port} is outside of 0 to 65535")
     # asyncio turns Nagle's algorithm off only where the protocol is named; with it, each call takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

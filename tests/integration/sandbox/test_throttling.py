@@ -1,6 +1,5 @@
 """Costs and limits as a client meets them. The clock stands still unless a test moves it."""
 
-
 import pytest
 
 from calibr_sandbox.testing import StartedSandbox, Starter
