@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx2
@@ -13,7 +13,7 @@ from calibr.cli.failures import FAILED, CliError, Unreachable, from_problem
 from calibr.core.ids import new_uuid
 from calibr.core.written_json import JsonNumber
 
-Json = dict[str, object]
+Json = dict[str, Any]
 Body = Mapping[str, object]
 Query = Mapping[str, str | int | None]
 

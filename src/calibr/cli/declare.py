@@ -15,9 +15,11 @@ from typer import Typer
 Command = TypeVar("Command", bound=Callable[..., None])
 
 
-def group(name: str, summary: str) -> Typer:
-    """A group of commands; without a command it shows its help."""
-    return Typer(name=name, help=summary, no_args_is_help=True, add_completion=False, rich_markup_mode="rich")
+def group(name: str, summary: str, *, has_default: bool = False) -> Typer:
+    """A group of commands; without a command it shows its help, or does its default."""
+    return Typer(
+        name=name, help=summary, no_args_is_help=not has_default, add_completion=False, rich_markup_mode="rich"
+    )
 
 
 def command(app: Typer, name: str, *, panel: str | None = None) -> Callable[[Command], Command]:
@@ -25,6 +27,16 @@ def command(app: Typer, name: str, *, panel: str | None = None) -> Callable[[Com
 
     def register(function: Command) -> Command:
         app.command(name, rich_help_panel=panel)(_expanded(function))
+        return function
+
+    return register
+
+
+def default(app: Typer) -> Callable[[Command], Command]:
+    """Make the function below what the group does by itself; it looks at `context.invoked_subcommand`."""
+
+    def register(function: Command) -> Command:
+        app.callback(invoke_without_command=True)(_expanded(function))
         return function
 
     return register

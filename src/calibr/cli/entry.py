@@ -10,8 +10,17 @@ import stamina.instrumentation
 import typer
 from typer.main import get_command
 
-from calibr.cli import commands
-from calibr.cli.failures import FAILED, INTERRUPTED, REFUSED, CliError, document_of, from_domain, lines_of
+from calibr.cli import commands, signals
+from calibr.cli.failures import (
+    FAILED,
+    INTERRUPTED,
+    REFUSED,
+    TERMINATED,
+    CliError,
+    document_of,
+    from_domain,
+    lines_of,
+)
 from calibr.cli.output import print_json
 from calibr.core.errors import CalibrError
 
@@ -21,6 +30,7 @@ _BROKEN_PIPE = 141
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code. Errors become one line each; nobody sees a stack trace."""
     stamina.instrumentation.set_on_retry_hooks([])  # the default hook prints to standard output
+    signals.install()
     try:
         code = get_command(commands.build(_version_option)).main(
             list(arguments), prog_name="calibr", standalone_mode=False
@@ -29,6 +39,8 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
+    except signals.Terminated:
+        return TERMINATED
     except BrokenPipeError:
         # The reader has gone (`| head`): point the stream elsewhere, so that the interpreter's last flush is quiet.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,6 +1,6 @@
 """What can go wrong for a person at the command line, the lines that say so, and the exit codes.
 
-2: the input is bad or was refused; 1: something failed; 130: the person pressed Ctrl-C.
+2: the input is bad or was refused; 1: something failed; 130: Ctrl-C; 143: SIGTERM.
 """
 
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from calibr.core.errors import CalibrError, Fault, Invalid
 FAILED: Final = 1
 REFUSED: Final = 2
 INTERRUPTED: Final = 130
+TERMINATED: Final = 143
 
 _SERVER_ERROR: Final = 500
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import psycopg
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from psycopg import sql
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
@@ -47,6 +48,33 @@ def upgrade(admin: ServerUrl, master_key: bytes) -> None:
         connection.execute("select pg_advisory_lock(%s)", [_MIGRATION_LOCK])
         ensure_roles(connection, admin, keys)
         _migrate(admin.login(MIGRATE, keys.role_password(MIGRATE)), keys)
+
+
+def head_revision() -> str:
+    """Return the newest migration that this program knows."""
+    return str(ScriptDirectory(str(_SCRIPTS)).get_current_head())
+
+
+def current_revision(admin: ServerUrl, master_key: bytes) -> str | None:
+    """Return the migration that the database is at; None when it has none of ours. Changes nothing.
+
+    Raises Unavailable when the server is too old or cannot be reached, or when the roles are not those of this master key.
+    """
+    with _connect(admin) as connection:
+        require_version(connection)
+        found = connection.execute("select 1 from pg_roles where rolname = %s", [MIGRATE]).fetchone()
+    if found is None:
+        return None
+    migrator = admin.login(MIGRATE, Keys(master_key).role_password(MIGRATE))
+    try:
+        with _as_owner(migrator) as owner:
+            table = owner.execute("select to_regclass('calibr.alembic_version')").fetchone()
+            if table is None or table[0] is None:
+                return None
+            row = owner.execute("select version_num from calibr.alembic_version").fetchone()
+    except psycopg.OperationalError as err:
+        raise Unavailable("db.master_key", f"The role {MIGRATE} cannot log in with this master key: {err}") from err
+    return None if row is None else str(row[0])
 
 
 def require_version(connection: psycopg.Connection) -> None:

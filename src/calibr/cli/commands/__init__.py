@@ -1,11 +1,18 @@
 """The commands, one module per group, and the application that holds them."""
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Final
 
 from typer import Option, Typer
 
-from calibr.cli.commands import sandbox
+from calibr.cli.commands import access, catalog, changes, connections, demo, look, rules, sandbox, server
+from calibr.cli.declare import command
+
+START: Final = "Start here"
+WORK: Final = "Prices"
+STORES: Final = "Stores"
+HOST: Final = "This installation"
+PEOPLE: Final = "People"
 
 
 def build(version: Callable[[bool], None]) -> Typer:
@@ -27,6 +34,23 @@ def build(version: Callable[[bool], None]) -> Typer:
     ) -> None:
         pass
 
-    for module in (sandbox,):
-        app.add_typer(module.app)
+    command(app, "demo", panel=START)(demo.demo)
+    app.add_typer(sandbox.app, rich_help_panel=START)
+    app.add_typer(changes.build(), rich_help_panel=WORK)
+    command(app, "products", panel=WORK)(catalog.products)
+    app.add_typer(rules.app, rich_help_panel=WORK)
+    app.add_typer(look.audit, rich_help_panel=WORK)
+    app.add_typer(look.schemas, rich_help_panel=WORK)
+    app.add_typer(connections.connect, rich_help_panel=STORES)
+    app.add_typer(connections.connections, rich_help_panel=STORES)
+    command(app, "sync", panel=STORES)(connections.sync)
+    command(app, "serve", panel=HOST)(server.serve)
+    command(app, "migrate", panel=HOST)(server.migrate)
+    command(app, "doctor", panel=HOST)(server.doctor)
+    app.add_typer(server.tenants, rich_help_panel=HOST)
+    app.add_typer(access.users, rich_help_panel=PEOPLE)
+    app.add_typer(access.tokens, rich_help_panel=PEOPLE)
+    command(app, "login", panel=PEOPLE)(access.login)
+    command(app, "logout", panel=PEOPLE)(access.logout)
+    command(app, "whoami", panel=PEOPLE)(access.whoami)
     return app

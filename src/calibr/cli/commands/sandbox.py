@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ from typer import Exit, Option, Typer
 from calibr.cli.declare import command, group
 from calibr.cli.failures import FAILED, CliError
 from calibr.cli.output import Output
-from calibr.settings import Settings
+from calibr.cli.signals import held_back
 
 app: Typer = group("sandbox", "A stand-in store with Shopify's Admin API, to try things out.")
 
@@ -37,21 +36,24 @@ def serve(
 ) -> None:
     """Serve the store until Ctrl-C."""
     arguments = ["serve", "--db", str(_file(db)), "--port", str(port), "--plan", plan, "--seed", str(seed)]
-    process = subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", "calibr_sandbox", *arguments], stdout=subprocess.PIPE, start_new_session=True
-    )
+    process: subprocess.Popen[bytes] | None = None
     try:
+        with held_back():
+            process = subprocess.Popen(  # noqa: S603 - our own module
+                [sys.executable, "-m", "calibr_sandbox", *arguments], stdout=subprocess.PIPE, start_new_session=True
+            )
         line = process.stdout.readline() if process.stdout else b""
         if line:
             ready = {**json.loads(line), "access_token": TOKEN}
             out.result(ready, lambda page: _show_ready(page, ready))
         code = process.wait()
     except KeyboardInterrupt:
-        code = 0
+        code = 0  # the way to end it
     finally:
-        _end(process)
-    if code not in {0, -signal.SIGTERM}:
-        raise Exit(code)
+        if process is not None:
+            _end(process)
+    if code:
+        raise Exit(FAILED)
 
 
 @command(app, "load")
@@ -83,6 +85,8 @@ def generate(
 def _file(chosen: Path | None) -> Path:
     if chosen is not None:
         return chosen
+    from calibr.settings import Settings  # noqa: PLC0415 - its libraries would slow every other command
+
     data_dir = Settings.load().data_dir
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o711 if os.geteuid() == 0 else 0o700)
     return data_dir / "sandbox.db"

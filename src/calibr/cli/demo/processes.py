@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from calibr.cli.demo.workspace import Workspace
 from calibr.cli.failures import FAILED, CliError
+from calibr.cli.signals import held_back
 
 _READY_TIMEOUT_S: Final = 180.0
 _END_TIMEOUT_S: Final = 60.0
@@ -62,7 +63,7 @@ class Processes:
         Raises CliError with the end of its log when it ends or stays silent instead.
         """
         log = self.place.logs / f"{name}.log"
-        with log.open("ab") as errors:
+        with log.open("ab") as errors, held_back():
             process = subprocess.Popen(  # noqa: S603 - our own modules with our own arguments
                 [sys.executable, "-m", *arguments],
                 stdin=subprocess.DEVNULL,
@@ -71,9 +72,8 @@ class Processes:
                 env=_environment(environment or {}),
                 start_new_session=True,
             )
-        started = Running(name, process, {})
-        self.running.append(started)
-        self.place.remember([each.process.pid for each in self.running])
+            self.running.append(Running(name, process, {}))
+            self.place.remember([each.process.pid for each in self.running])
         ready = Running(name, process, _await_ready(process, name, log))
         self.running[-1] = ready
         return ready
@@ -81,7 +81,8 @@ class Processes:
     def end_all(self) -> None:
         """End everything, in the reverse order of the starts. May be repeated."""
         while self.running:
-            self.running.pop().end()
+            self.running[-1].end()
+            self.running.pop()
 
 
 def run_once(arguments: Sequence[str], environment: dict[str, str] | None = None) -> dict[str, Any]:

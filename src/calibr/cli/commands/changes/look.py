@@ -1,0 +1,126 @@
+"""The commands that only look: list, show, items, explain, plan."""
+
+import sys
+from typing import Annotated, Any
+
+from rich.console import Console
+from rich.text import Text
+from typer import Argument, Option, Typer
+
+from calibr.cli.amounts import amount
+from calibr.cli.client import Client
+from calibr.cli.commands.changes.reference import Change, Reference
+from calibr.cli.declare import command
+from calibr.cli.failures import FAILED, ApiRefusal, CliError
+from calibr.cli.lookups import find_change, find_product
+from calibr.cli.plan_root import root_of
+from calibr.cli.session import Cli
+from calibr.cli.views.change import changes_table, show_change
+from calibr.cli.views.items import items_table
+from calibr.cli.waterfall import outcome, waterfall
+
+Limit = Annotated[int, Option(min=1, help="At most this many rows.")]
+
+_NOT_FOUND = 404
+_WIDE = 150
+_BARS = 100
+
+
+def register(app: Typer) -> None:
+    """Add the commands."""
+    command(app, "list")(list_changes)
+    command(app, "show")(show)
+    command(app, "items")(items)
+    command(app, "explain")(explain)
+    command(app, "plan")(plan)
+
+
+def list_changes(
+    cli: Cli,
+    state: Annotated[str | None, Option(help="Only those in this state.")] = None,
+    limit: Limit = 50,
+) -> None:
+    """List price changes, newest first."""
+    found = list(cli.api.pages("/v1/price-changes", {"state": state}, limit=limit))
+    cli.result({"items": found}, lambda page: page.print(changes_table(found, width=page.width)))
+
+
+def show(cli: Cli, change: Reference) -> None:
+    """Show a change: where it stands, its rule in words, and the summary of its plan."""
+    found = find_change(cli.api, change)
+    cli.result(found, lambda page: show_change(page, found))
+
+
+def items(
+    cli: Cli,
+    change: Reference,
+    verdict: Annotated[str | None, Option(help="changed, clamped, unchanged or blocked.")] = None,
+    state: Annotated[str | None, Option(help="Such as applied, drifted or rejected.")] = None,
+    limit: Limit = 50,
+) -> None:
+    """Show rows of the plan, before and after."""
+    found = find_change(cli.api, change)
+    query = {"verdict": verdict, "state": state}
+    rows = list(cli.api.pages(f"/v1/price-changes/{found['id']}/items", query, limit=limit))
+    cli.result({"items": rows}, lambda page: page.print(items_table(rows, wide=page.width >= _WIDE)))
+
+
+def explain(
+    cli: Cli,
+    change: Reference,
+    product: Annotated[str, Argument(help="SKU or id of a product in the plan.")],
+) -> None:
+    """Say why a price is what it is: inputs, steps, guardrails, rounding, verdict."""
+    found = find_change(cli.api, change)
+    trace = _trace(cli.api, found, str(find_product(cli.api, product)["id"]))
+    cli.result(trace, lambda page: _show_trace(page, trace, found))
+
+
+def plan(
+    cli: Cli,
+    change: Reference,
+    check: Annotated[
+        bool, Option("--check", help="Recompute the root from the rows instead of printing them.")
+    ] = False,
+) -> None:
+    """Print the sealed rows of the plan (plan.txt), from which anybody can recompute its root."""
+    found = find_change(cli.api, change)
+    lines = cli.api.lines(f"/v1/price-changes/{found['id']}/plan.txt")
+    if check:
+        _check(cli, found, root_of(lines))
+    elif cli.as_json:
+        rows = list(lines)
+        cli.result({"plan_root": found["plan_root"], "rows": rows}, lambda _: None)
+    else:
+        for line in lines:
+            sys.stdout.write(f"{line}\n")
+
+
+def _check(cli: Cli, change: Change, computed: str) -> None:
+    same = computed == change["plan_root"]
+    answer = {"plan_root": change["plan_root"], "computed": computed, "matches": same}
+    verdict = "is the root of these rows" if same else f"is not the root of these rows, which is {computed}"
+    cli.result(answer, lambda page: page.print(f"{change['plan_root']} {verdict}"))
+    if not same:
+        raise CliError(f"the plan of {change['name']} does not have the root that it is known by", FAILED)
+
+
+def _trace(api: Client, change: Change, product_id: str) -> dict[str, Any]:
+    """The product's trace on the first price list of the change that it is on."""
+    for price_list in change["price_list_ids"]:
+        try:
+            return api.get(f"/v1/price-changes/{change['id']}/items/{price_list}/{product_id}/explain")
+        except ApiRefusal as error:
+            if error.status != _NOT_FOUND:
+                raise
+    raise CliError(f"product {product_id} is not in the plan of {change['name']}", code="cli.not_found")
+
+
+def _show_trace(page: Console, trace: dict[str, Any], change: Change) -> None:
+    inputs, currency = trace["inputs"], str(trace["currency"])
+    cost = amount(inputs.get("unit_cost"), currency)
+    compare_at = amount(inputs.get("compare_at"), currency)
+    page.print(Text(f"{currency}   cost {cost}   compare-at {compare_at}", style="bright_black"))
+    page.print(waterfall(trace, change, bars=page.width >= _BARS))
+    for line in outcome(trace):
+        page.print(line)

@@ -1,0 +1,71 @@
+"""The audit trail: one line per event, with what it says in a few words."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from rich.table import Table
+from rich.text import Text
+
+from calibr.cli.amounts import amount
+from calibr.cli.histogram import FLAT
+from calibr.cli.lookups import short
+from calibr.cli.views.table import Cell, Column, moment, table, text
+
+Entry = Mapping[str, Any]
+
+_TOLD: Final = ("name", "role", "reason", "kind", "plan_root")
+
+
+def audit_table(entries: Sequence[Entry], names: Mapping[str, str] | None = None) -> Table:
+    """The entries in their order; `names` turns user ids into names."""
+    columns = [
+        Column("#", "right", style=FLAT),
+        Column("at (UTC)"),
+        Column("who"),
+        Column("what"),
+        Column("of"),
+        Column("", shrink=True),
+    ]
+    rows: list[list[Cell]] = [
+        [
+            f"{entry['seq']:,}",
+            moment(entry["created_at"]),
+            _who(str(entry["actor"]), names or {}),
+            _what(str(entry["action"])),
+            f"{str(entry['entity']).replace('_', ' ')} …{short(entry['entity_id'])[-6:]}",
+            Text(told(entry), style=FLAT),
+        ]
+        for entry in entries
+    ]
+    return table(columns, rows)
+
+
+def told(entry: Entry) -> str:
+    """What an event says, in a few words."""
+    explain = entry.get("explain") or {}
+    before, after = explain.get("before"), explain.get("after")
+    if isinstance(before, dict) and isinstance(after, dict) and "currency" in explain:
+        currency = str(explain["currency"])
+        seen = explain.get("observed")
+        shows = (
+            f", store shows {amount(seen['unit_amount'], currency)}"
+            if entry["action"].endswith("drifted") and seen
+            else ""
+        )
+        return f"{amount(before['unit_amount'], currency)} → {amount(after['unit_amount'], currency)}{shows}"
+    if counts := explain.get("counts"):
+        return ", ".join(f"{number:,} {state}" for state, number in counts.items() if number)
+    parts = [text(explain[key])[:24] for key in _TOLD if explain.get(key)]
+    return ", ".join(parts)
+
+
+def _who(actor: str, names: Mapping[str, str]) -> str:
+    kind, _, identity = actor.partition(":")
+    if kind == "system":
+        return f"({identity})"
+    return names.get(identity) or short(identity)
+
+
+def _what(action: str) -> Text:
+    style = {"price.changed": "cyan", "price_change.approved": "green", "price_change.item_drifted": "yellow"}
+    return Text(action, style=style.get(action, ""))

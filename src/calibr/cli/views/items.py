@@ -1,0 +1,80 @@
+"""The rows of a plan: before and after, verdict and binding guardrail, and what became of them in the store."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from rich.table import Table
+from rich.text import Text
+
+from calibr.cli.amounts import NONE, amount, percent_change
+from calibr.cli.histogram import FALL, FLAT, RISE
+from calibr.cli.views.table import Cell, Column, table, text
+from calibr.cli.waterfall import VERDICT_STYLES
+
+Item = Mapping[str, Any]
+
+STATE_STYLES: Final = {
+    "applied": "green",
+    "noop": "green",
+    "drifted": "yellow",
+    "rejected": "red",
+    "unknown": "yellow",
+    "retry_wait": "yellow",
+    "skipped": "bright_black",
+    "cancelled": "bright_black",
+}
+
+
+def moved(before: int | None, after: int | None, currency: str) -> Text:
+    """`49.00 → 43.99`, the new amount colored by its direction; one amount where nothing moves."""
+    if before == after:
+        return Text(amount(before, currency), style=FLAT)
+    style = RISE if before is None or (after is not None and after > before) else FALL
+    return Text.assemble(amount(before, currency), (" → ", FLAT), (amount(after, currency), style))
+
+
+def change_cell(before: int | None, after: int | None) -> Text:
+    """The move in percent, colored by its direction."""
+    if before is None or after is None or before == after:
+        return Text("")
+    return Text(percent_change(before, after), style=RISE if after > before else FALL)
+
+
+def verdict_cell(item: Item) -> Text:
+    """The verdict, with the reason of a block."""
+    reason = f": {str(item['reason']).replace('_', ' ')}" if item.get("reason") else ""
+    return Text(f"{item['verdict']}{reason}", style=VERDICT_STYLES.get(str(item["verdict"]), ""))
+
+
+def items_table(items: Sequence[Item], *, wide: bool) -> Table:
+    """Rows of a plan. `wide` adds the ids that `change explain` takes, and the state."""
+    columns = [
+        Column("SKU"),
+        Column("title", shrink=True),
+        Column("price", "right"),
+        Column("", "right"),
+        Column("compare-at", "right"),
+        Column("verdict"),
+        Column("bound by"),
+        Column("state"),
+    ]
+    rows = [_row(item) for item in items]
+    if wide:
+        columns.append(Column("product"))
+        rows = [[*row, str(item["product_id"])] for row, item in zip(rows, items, strict=True)]
+    return table(columns, rows)
+
+
+def _row(item: Item) -> list[Cell]:
+    before, after, currency = item["before"], item["after"], str(item["currency"])
+    state = str(item["state"])
+    return [
+        text(item.get("sku")) or NONE,
+        text(item.get("title")),
+        moved(before["unit_amount"], after["unit_amount"], currency),
+        change_cell(before["unit_amount"], after["unit_amount"]),
+        moved(before["compare_at"], after["compare_at"], currency),
+        verdict_cell(item),
+        text(item.get("binding")),
+        Text(state, style=STATE_STYLES.get(state, "")),
+    ]
