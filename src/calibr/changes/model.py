@@ -34,7 +34,9 @@ class EditedPriceChange:
     """What a person edits; None leaves a part as it is."""
 
     name: str | None = None
-    documents: Documents | None = None
+    selector: Json | None = None
+    transform: Json | None = None
+    guardrails: Json | None = None
     price_list_ids: Sequence[PriceListId] | None = None
 
 

@@ -25,8 +25,7 @@ ITEM = ClaimedItem(
     after=AFTER,
     trace=(1, None),
     state=ItemState.CLAIMED,
-    attempt=1,
-    fence=7,
+    attempt=0,
 )
 SENT = replace(ITEM, state=ItemState.UNKNOWN)
 
@@ -78,7 +77,7 @@ def test_a_listing_that_is_gone_or_has_another_currency_is_rejected() -> None:
 
 
 def test_an_item_is_given_up_after_its_last_attempt() -> None:
-    decision = after_reading(replace(SENT, attempt=4), remote(BEFORE), Permission.SEND, 3)
+    decision = after_reading(replace(SENT, attempt=3), remote(BEFORE), Permission.SEND, 3)
 
     assert (decision.target, decision.code) == (ItemState.REJECTED, "attempts_exhausted")
 
@@ -119,7 +118,7 @@ remotes = st.one_of(st.none(), prices.map(remote))
 items = st.builds(
     lambda state, attempt: replace(ITEM, state=state, attempt=attempt),
     st.sampled_from([ItemState.CLAIMED, ItemState.UNKNOWN]),
-    st.integers(1, 5),
+    st.integers(0, 5),
 )
 
 

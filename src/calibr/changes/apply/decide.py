@@ -14,7 +14,10 @@ from calibr.connectors.port import PriceWrite, RemotePrice, WriteOutcome, WriteR
 
 @dataclass(frozen=True, slots=True)
 class ClaimedItem:
-    """An item that this run owns under `fence`: claimed and never sent, or `unknown`, which may have been written."""
+    """An item that this run owns: claimed and never sent, or `unknown`, which may have been written.
+
+    `attempt` counts how often it was sent.
+    """
 
     key: ItemKey
     external_id: str | None
@@ -25,7 +28,6 @@ class ClaimedItem:
     trace: tuple[int | None, ...]
     state: ItemState
     attempt: int
-    fence: int
 
     @property
     def may_be_written(self) -> bool:
@@ -83,7 +85,7 @@ def after_reading(item: ClaimedItem, remote: RemotePrice | None, permission: Per
         target = ItemState.APPLIED if item.may_be_written else ItemState.NOOP
         return Decision(item, target, observed, changed=item.may_be_written)
     if observed != item.before:
-        return Decision(item, ItemState.DRIFTED, observed)
+        return Decision(item, ItemState.DRIFTED, observed, message=remote.fault)
     return _not_yet_written(item, observed, permission, attempts)
 
 
@@ -92,7 +94,7 @@ def _not_yet_written(item: ClaimedItem, observed: Price, permission: Permission,
         return Decision(item, ItemState.CANCELLED, observed)
     if permission is Permission.HOLD:
         return Decision(item, ItemState.RETRY_WAIT, observed)
-    if item.attempt > attempts:
+    if item.attempt >= attempts:
         return _rejected(item, "attempts_exhausted", f"not written in {attempts} attempts", observed)
     return Decision(item, ItemState.SENDING, observed)
 

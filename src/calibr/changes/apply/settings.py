@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
+from calibr.changes.lease import HEARTBEATS_PER_LEASE
 from calibr.core.errors import Invalid
-
-HEARTBEATS_PER_LEASE = 4
 
 
 @dataclass(frozen=True, slots=True)

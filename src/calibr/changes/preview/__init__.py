@@ -1,1 +1,5 @@
 """Computing a plan: items, summary and seal. Nothing is written to a store."""
+
+from calibr.changes.preview.run import PreviewSettings, run_preview
+
+__all__ = ["PreviewSettings", "run_preview"]

@@ -1,1 +1,19 @@
 """What people can do with a price change. Each command is one transaction with its event."""
+
+from calibr.changes.service.control import abort, pause, resume, start_apply
+from calibr.changes.service.draft import create, edit, request_preview
+from calibr.changes.service.review import approve, cancel, reject, submit
+
+__all__ = [
+    "abort",
+    "approve",
+    "cancel",
+    "create",
+    "edit",
+    "pause",
+    "reject",
+    "request_preview",
+    "resume",
+    "start_apply",
+    "submit",
+]

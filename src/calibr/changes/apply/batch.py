@@ -1,0 +1,156 @@
+"""One batch of claimed items: read, decide, mark as sent, write, read back, settle.
+
+Two transactions around the write. Before it, every item that will be sent is marked; after it, state, price history and
+events are settled together. Whatever happens in between leaves items that the next reading decides about.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from calibr.catalog import NewPrice, record_prices
+from calibr.changes.apply.decide import ClaimedItem, Decision, Permission, after_reading, after_writing
+from calibr.changes.apply.item_events import events_of
+from calibr.changes.apply.settings import backoff_s
+from calibr.changes.apply.store_run import StoreRun
+from calibr.changes.lifecycle import ChangeState, ItemState
+from calibr.changes.repository import move_counts
+from calibr.changes.repository_items import Settlement, mark_sending, reopen, settle
+from calibr.connectors.port import RemotePrice, WriteOutcome, WriteResult
+from calibr.core.ids import EventId
+from calibr.db import Session
+from calibr.events import emit
+
+_PERMISSIONS = {ChangeState.APPLYING: Permission.SEND, ChangeState.ABORTING: Permission.STOP}
+_BACK_TO_CLAIMED = {ItemState.SENDING, ItemState.RETRY_WAIT}
+
+Moved = Counter[ItemState]
+"""Net change of the number of items in each state."""
+
+
+def run_batch(run: StoreRun, items: Sequence[ClaimedItem]) -> None:
+    """Take a batch as far as it goes. Raises LeaseLost, and leaves the items to whoever took over."""
+    seen = run.read(items)
+    if seen is None:
+        _postpone(run, items)
+        return
+    sent = _settle_reading(run, items, seen)
+    if sent:
+        results = run.write(sent)
+        _settle_writing(run, sent, results, run.read(sent) or {})
+
+
+def _postpone(run: StoreRun, items: Sequence[ClaimedItem]) -> None:
+    """The store could not be read: nothing was sent, and what may have been written stays unknown."""
+    with run.session() as session:
+        run.lease.lock(session)
+        moved = _write_down(run, session, [Decision(item, _postponed(item), code="store_unreadable") for item in items])
+    _tell(run, moved)
+
+
+def _postponed(item: ClaimedItem) -> ItemState:
+    return ItemState.UNKNOWN if item.may_be_written else ItemState.RETRY_WAIT
+
+
+def _settle_reading(run: StoreRun, items: Sequence[ClaimedItem], seen: dict[str, RemotePrice]) -> list[ClaimedItem]:
+    """Settle what the reading decides, mark the rest as sent, and return it."""
+    attempts = run.settings.max_attempts
+    with run.session() as session:
+        permission = _PERMISSIONS.get(run.lease.lock(session), Permission.HOLD)
+        decisions = [after_reading(item, seen.get(item.external_id or ""), permission, attempts) for item in items]
+        again = [d.item.key.product_id for d in decisions if d.item.may_be_written and d.target in _BACK_TO_CLAIMED]
+        reopen(session, run.lot, again)
+        moved = _write_down(run, session, [d for d in decisions if d.target is not ItemState.SENDING])
+        ready = [d.item for d in decisions if d.target is ItemState.SENDING]
+        marked = mark_sending(session, run.lot, [item.key.product_id for item in ready])
+        sent = [item for item in ready if item.key.product_id in marked]
+        _count(run, session, _moved((item.state, ItemState.SENDING) for item in sent))
+    _tell(run, moved)
+    return [replace(item, state=ItemState.SENDING, attempt=item.attempt + 1) for item in sent]
+
+
+def _settle_writing(
+    run: StoreRun, sent: Sequence[ClaimedItem], results: dict[str, WriteResult], shown: dict[str, RemotePrice]
+) -> None:
+    decisions = []
+    for item in sent:
+        result, read_back = results.get(item.external_id or ""), shown.get(item.external_id or "")
+        decision = after_writing(item, result, read_back)
+        if decision.target is ItemState.UNKNOWN and (result is None or result.outcome is WriteOutcome.UNKNOWN):
+            decision = replace(decision, retry_after_s=_until_no_request_is_left(run))
+        decisions.append(decision)
+    with run.session() as session:
+        run.lease.lock(session)
+        moved = _write_down(run, session, decisions)
+    _tell(run, moved)
+
+
+def _until_no_request_is_left(run: StoreRun) -> int:
+    """Seconds after which a request without an answer can no longer reach the store."""
+    return int(run.connector.request_timeout_s + run.settings.margin_s) + 1
+
+
+def _write_down(run: StoreRun, session: Session, decisions: Sequence[Decision]) -> Moved:
+    """Write decisions with their events and price versions; what another worker owns by now is left out."""
+    told = {decision.item.key.product_id: events_of(run.plan, decision) for decision in decisions}
+    settled = settle(
+        session,
+        run.lot,
+        [
+            _settlement(run, d, events[-1].event_id if (events := told[d.item.key.product_id]) else None)
+            for d in decisions
+        ],
+    )
+    owned = [d for d in decisions if d.item.key.product_id in settled]
+    emit(session, *(event for d in owned for event in told[d.item.key.product_id]))
+    written = [_new_price(d.item) for d in owned if d.changed]
+    record_prices(session, written, change_id=run.lot.change_id, source=run.source)
+    return _count(run, session, _moved((d.item.state, d.target) for d in owned))
+
+
+def _settlement(run: StoreRun, decision: Decision, event_id: EventId | None) -> Settlement:
+    delay = None
+    if decision.target in {ItemState.RETRY_WAIT, ItemState.UNKNOWN}:
+        chance = random.random()  # noqa: S311 - jitter
+        delay = max(decision.retry_after_s or 0, backoff_s(run.settings, decision.item.attempt + 1, chance))
+    said = ": ".join(part for part in (decision.code, decision.message) if part)
+    observed = decision.observed
+    return Settlement(
+        product_id=decision.item.key.product_id,
+        target=decision.target,
+        is_observed=observed is not None,
+        observed_amount=observed.unit_amount if observed else None,
+        observed_compare_at=observed.compare_at if observed else None,
+        delay_s=delay,
+        error=said or None,
+        event_id=event_id,
+    )
+
+
+def _new_price(item: ClaimedItem) -> NewPrice:
+    if item.after.unit_amount is None:
+        raise ValueError(f"item {item.key} has no price to record")
+    return NewPrice(
+        item.key.product_id, item.key.price_list_id, item.currency, item.after.unit_amount, item.after.compare_at
+    )
+
+
+def _moved(pairs: Iterable[tuple[ItemState, ItemState]]) -> Moved:
+    moved: Moved = Counter()
+    for source, target in pairs:
+        moved[source] -= 1
+        moved[target] += 1
+    return moved
+
+
+def _count(run: StoreRun, session: Session, moved: Moved) -> Moved:
+    if any(moved.values()):
+        move_counts(session, run.lot.change_id, moved)
+    return moved
+
+
+def _tell(run: StoreRun, moved: Moved) -> None:
+    for state, number in moved.items():
+        if number > 0:
+            run.on_settled(state, number)

@@ -1,0 +1,145 @@
+"""One preview, from taking the work to the sealed plan. Killed at any point and run again, it starts over."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import structlog
+
+from calibr.catalog import list_price_lists, renormalize, rows_per_group
+from calibr.changes import lifecycle
+from calibr.changes.lease import Lease, take
+from calibr.changes.lifecycle import ChangeState
+from calibr.changes.model import PriceChange
+from calibr.changes.plan import complete_preview
+from calibr.changes.preview.compute import Computed, PlanWriter
+from calibr.changes.reads_summary import item_groups, products_to_write, top_movers
+from calibr.changes.repository import get_change
+from calibr.changes.repository_plan import discard_items
+from calibr.changes.seal import seal_items
+from calibr.changes.summary import Findings, summarize
+from calibr.changes.transition import error_payload, transition, with_story
+from calibr.connectors.port import Connector
+from calibr.core.errors import Invalid, Upstream
+from calibr.core.ids import ConnectionId, PriceChangeId
+from calibr.db import Context, Database, Role, Session
+from calibr.pricing import PlanHeader, engine_version
+
+ConnectorFor = Callable[[ConnectionId], Connector]
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewSettings:
+    """`parallel` connections compute a plan; more than there are processors for the database do not help."""
+
+    parallel: int = 2
+    lease_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    header: PlanHeader
+    root: str
+    summary: dict[str, Any]
+
+
+def run_preview(
+    database: Database,
+    context: Context,
+    change_id: PriceChangeId,
+    settings: PreviewSettings | None = None,
+    connector_for: ConnectorFor | None = None,
+) -> PriceChange:
+    """Compute and seal the plan of a change that is previewing; returns the change as it then stands.
+
+    Rules that do not fit a price list make it a draft again, with the error. Does nothing when another worker is at it.
+    Raises LeaseLost when one took over. With `connector_for` the summary says how long writing will take.
+    """
+    settings = settings or PreviewSettings()
+    with database.session(context, role=Role.WORKER) as session:
+        context = with_story(context, get_change(session, change_id))
+    lease = take(database, context, change_id, {ChangeState.PREVIEWING}, settings.lease_s)
+    if lease is not None:
+        with lease:
+            _Preview(database, context, lease, connector_for).run(change_id, settings.parallel)
+    with database.session(context, role=Role.WORKER) as session:
+        return get_change(session, change_id)
+
+
+class _Preview:
+    def __init__(self, database: Database, context: Context, lease: Lease, connector_for: ConnectorFor | None) -> None:
+        self._database = database
+        self._context = context
+        self._lease = lease
+        self._connector_for = connector_for
+
+    def run(self, change_id: PriceChangeId, parallel: int) -> None:
+        log = structlog.get_logger().bind(change_id=str(change_id), fence=self._lease.fence)
+        change = self._begin(change_id)
+        try:
+            computed = PlanWriter(self._database, self._context, change, self._lease).write(parallel)
+        except Invalid as error:
+            self._refuse(change, error)
+            log.info("price_change.preview_refused", code=error.code)
+            return
+        sealed = self._seal(change, computed)
+        self._complete(change, sealed)
+        log.info("price_change.preview_sealed", items=sealed.header.items, plan_root=sealed.root)
+
+    def _begin(self, change_id: PriceChangeId) -> PriceChange:
+        with self._database.session(self._context, role=Role.WORKER) as session:
+            self._lease.lock(session)
+            discard_items(session, change_id)
+            change = get_change(session, change_id)
+            lists = [p for p in list_price_lists(session) if p.id in set(change.price_list_ids)]
+        for connection_id in {p.connection_id for p in lists}:
+            renormalize(self._database, self._context, connection_id)
+        return change
+
+    def _seal(self, change: PriceChange, computed: Computed) -> _Sealed:
+        selection = computed.selection
+        header = PlanHeader(
+            *(change.id, change.revision, change.rule_hash, engine_version(), computed.computed_at),
+            *(selection.selected, selection.left, computed.items),
+        )
+        with self._database.session(self._context, role=Role.WORKER, isolation="repeatable read") as session:
+            findings = Findings(
+                selection,
+                computed.not_applied,
+                movers_up=top_movers(session, change.id, up=True),
+                movers_down=top_movers(session, change.id, up=False),
+                eta=self._eta(session, change),
+            )
+            summary = summarize(item_groups(session, change.id, computed.layout), findings)
+            return _Sealed(header, seal_items(session, header), summary)
+
+    def _complete(self, change: PriceChange, sealed: _Sealed) -> None:
+        """The one transaction that makes the items a plan. An edit in the meantime wins."""
+        with self._database.session(self._context, role=Role.WORKER) as session:
+            if self._lease.lock(session) is ChangeState.PREVIEWING:
+                complete_preview(session, change, sealed.header, sealed.root, sealed.summary)
+
+    def _refuse(self, change: PriceChange, error: Invalid) -> None:
+        body = error_payload(error)
+        with self._database.session(self._context, role=Role.WORKER) as session:
+            if self._lease.lock(session) is ChangeState.PREVIEWING:
+                transition(session, change, lifecycle.FAIL_PREVIEW, values={"error": body}, payload={"error": body})
+
+    def _eta(self, session: Session, change: PriceChange) -> list[dict[str, Any]] | None:
+        """What the connectors say about the writing; None without connectors, or where one cannot say."""
+        if self._connector_for is None:
+            return None
+        found = []
+        for price_list in list_price_lists(session):
+            if price_list.id not in change.price_list_ids:
+                continue
+            wanted = products_to_write(change.id, price_list.id)
+            connector = self._connector_for(price_list.connection_id)
+            try:
+                estimate = connector.estimate(rows_per_group(session, price_list.connection_id, wanted))
+            except Upstream:
+                return None
+            finally:
+                connector.close()
+            found.append({"connection_id": str(price_list.connection_id), **asdict(estimate)})
+        return found

@@ -1,0 +1,126 @@
+"""Queries for screens: price changes, pages of items, progress."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import ColumnElement, RowMapping, literal_column, select, tuple_
+
+from calibr.catalog import ProductLabel, product_labels
+from calibr.changes.lifecycle import OPEN_ITEM_STATES, ChangeState, ItemState
+from calibr.changes.model import Item, ItemKey, Price, PriceChange, Progress
+from calibr.changes.repository import CHANGE_COLUMNS, change_from, get_change
+from calibr.changes.tables import price_change, price_change_item
+from calibr.core.errors import NotFound
+from calibr.core.ids import PriceChangeId, PriceListId, ProductId
+from calibr.db import Session
+from calibr.pricing import Verdict
+
+__all__ = ["get_change", "get_item", "list_changes", "list_items", "list_rollbacks", "progress"]
+
+_ITEM = price_change_item.c
+
+
+def list_changes(
+    session: Session, *, state: ChangeState | None = None, after: PriceChangeId | None = None, limit: int
+) -> list[PriceChange]:
+    """Price changes, newest first, from `after` on, which is not included."""
+    wanted = select(*CHANGE_COLUMNS).order_by(price_change.c.id.desc()).limit(limit)
+    if state is not None:
+        wanted = wanted.where(price_change.c.state == state)
+    if after is not None:
+        wanted = wanted.where(price_change.c.id < after)
+    return [change_from(row) for row in session.execute(wanted).mappings()]
+
+
+def list_rollbacks(session: Session, change_id: PriceChangeId) -> list[PriceChange]:
+    """The price changes that restore what this one changed, oldest first."""
+    wanted = select(*CHANGE_COLUMNS).where(price_change.c.rollback_of == change_id).order_by(price_change.c.id)
+    return [change_from(row) for row in session.execute(wanted).mappings()]
+
+
+def list_items(
+    session: Session,
+    change_id: PriceChangeId,
+    *,
+    verdict: Verdict | None = None,
+    state: ItemState | None = None,
+    after: ItemKey | None = None,
+    limit: int,
+) -> list[Item]:
+    """A page of the plan in its order, from `after` on, which is not included; empty while there is no plan.
+
+    The page is cut before anything is joined to it: a range does not pass through a join.
+    """
+    if get_change(session, change_id).plan_root is None:
+        return []
+    wanted = (
+        select(price_change_item)
+        .where(_ITEM.change_id == change_id, *_filters(verdict, state))
+        .order_by(_ITEM.price_list_id, _ITEM.product_id)
+        .limit(limit)
+    )
+    if after is not None:
+        wanted = wanted.where(
+            tuple_(_ITEM.price_list_id, _ITEM.product_id) > tuple_(after.price_list_id, after.product_id)
+        )
+    rows = session.execute(wanted).mappings().all()
+    labels = product_labels(session, [ProductId(row["product_id"]) for row in rows])
+    return [_item_from(row, labels) for row in rows]
+
+
+def get_item(session: Session, change_id: PriceChangeId, key: ItemKey) -> Item:
+    """One item of a plan. Raises NotFound."""
+    row = item_row(session, change_id, key)
+    return _item_from(row, product_labels(session, [key.product_id]))
+
+
+def item_row(session: Session, change_id: PriceChangeId, key: ItemKey) -> RowMapping:
+    """The stored row of one item of a plan. Raises NotFound."""
+    wanted = select(price_change_item).where(
+        _ITEM.change_id == change_id, _ITEM.price_list_id == key.price_list_id, _ITEM.product_id == key.product_id
+    )
+    row = None
+    if get_change(session, change_id).plan_root is not None:
+        row = session.execute(wanted).mappings().one_or_none()
+    if row is None:
+        text = f"the plan of price change {change_id} has no item for product {key.product_id} on {key.price_list_id}"
+        raise NotFound("price_change.item_not_found", text)
+    return row
+
+
+def progress(session: Session, change_id: PriceChangeId) -> Progress:
+    """How far the apply run is, without reading an item."""
+    change = get_change(session, change_id)
+    to_write = sum(n for state, n in change.counts.items() if state is not ItemState.SKIPPED)
+    open_items = sum(change.counts.get(state, 0) for state in OPEN_ITEM_STATES)
+    return Progress(change.state, to_write, to_write - open_items, change.counts)
+
+
+def _filters(verdict: Verdict | None, state: ItemState | None) -> list[ColumnElement[bool]]:
+    """Constants (of closed lists) and not parameters, so that the planner sees that a partial index covers them."""
+    found = []
+    if verdict is not None:
+        found.append(_ITEM.verdict == literal_column(f"'{Verdict(verdict).value}'"))
+    if state is not None:
+        found.append(_ITEM.state == literal_column(f"'{ItemState(state).value}'"))
+    return found
+
+
+def _item_from(row: RowMapping, labels: Mapping[ProductId, ProductLabel]) -> Item:
+    label = labels.get(ProductId(row["product_id"]))
+    observed = Price(row["observed_amount"], row["observed_compare_at"])
+    kept: dict[str, Any] = {
+        name: row[name]
+        for name in ("currency", "verdict", "reason", "binding", "violated", "attempt", "observed_at", "last_error")
+    }
+    return Item(
+        key=ItemKey(PriceListId(row["price_list_id"]), ProductId(row["product_id"])),
+        sku=label.sku if label else None,
+        title=label.title if label else None,
+        before=Price(row["before_amount"], row["before_compare_at"]),
+        after=Price(row["after_amount"], row["after_compare_at"]),
+        state=ItemState(row["state"]),
+        observed=observed if row["observed_at"] is not None else None,
+        event_id=row["event_id"],
+        **kept,
+    )

@@ -1,0 +1,65 @@
+"""Writes the items of a plan: from a compiled statement, or copied from the change that a rollback restores."""
+
+from sqlalchemy import Select, Uuid, case, delete, literal, literal_column, select, text
+from sqlalchemy.dialects.postgresql import insert
+
+from calibr.changes.tables import price_change_item
+from calibr.core.ids import PriceChangeId
+from calibr.db import Session
+from calibr.pricing import Verdict
+
+_COLUMNS = (
+    *("product_id", "price_list_id", "currency", "before_amount", "before_compare_at", "after_amount"),
+    *("after_compare_at", "verdict", "reason", "binding", "violated", "trace"),
+)
+_WRITTEN = (Verdict.CHANGED, Verdict.CLAMPED)
+
+# Two-part keys would be shared by tenants; one hash of both is not. A collision costs waiting, nothing else.
+_PLAN_LOCK = "hashtextextended(:tenant || '/' || :change, 0)"
+_WRITE_LOCK = text(f"select pg_advisory_xact_lock_shared({_PLAN_LOCK})")
+_DISCARD_LOCK = text(f"select pg_advisory_xact_lock({_PLAN_LOCK})")
+
+
+def lock_plan_for_writing(session: Session, change_id: PriceChangeId) -> None:
+    """Keep `discard_items` waiting until this transaction ends. Take it before asking whether the lease holds."""
+    session.execute(_WRITE_LOCK, {"tenant": str(session.tenant_id), "change": str(change_id)})
+
+
+def discard_items(session: Session, change_id: PriceChangeId) -> int:
+    """Delete what an earlier preview left, after every transaction that still writes to the plan has ended."""
+    session.execute(_DISCARD_LOCK, {"tenant": str(session.tenant_id), "change": str(change_id)})
+    return session.execute(delete(price_change_item).where(price_change_item.c.change_id == change_id)).rowcount
+
+
+def insert_items(session: Session, change_id: PriceChangeId, items: Select[tuple[object, ...]]) -> int:
+    """Run a compiled statement and keep its rows as items; returns how many.
+
+    Rows come in the order of the products, so that the primary key grows at its end.
+    """
+    computed = items.offset(literal_column("0")).subquery("computed")
+    state = case((computed.c.verdict.in_(_WRITTEN), literal_column("'pending'")), else_=literal_column("'skipped'"))
+    row = select(
+        literal(session.tenant_id, Uuid),
+        literal(change_id, Uuid),
+        state,
+        *(computed.c[name] for name in _COLUMNS),
+    )
+    statement = insert(price_change_item).from_select(["tenant_id", "change_id", "state", *_COLUMNS], row)
+    return session.execute(statement.execution_options(preserve_rowcount=True)).rowcount
+
+
+_COPY_BACK = text("""
+  insert into calibr.price_change_item(
+    tenant_id, change_id, price_list_id, product_id, currency, before_amount, before_compare_at, after_amount,
+    after_compare_at, verdict, state, trace)
+  select tenant_id, :rollback, price_list_id, product_id, currency, after_amount, after_compare_at, before_amount,
+    before_compare_at, 'changed', 'pending', trace
+  from calibr.price_change_item
+  where change_id = :original and state = 'applied'
+  order by price_list_id, product_id
+""")
+
+
+def copy_items_back(session: Session, original: PriceChangeId, rollback: PriceChangeId) -> int:
+    """Copy what `original` applied, with before and after swapped; returns how many items."""
+    return session.execute(_COPY_BACK, {"original": original, "rollback": rollback}).rowcount

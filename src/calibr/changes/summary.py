@@ -1,0 +1,191 @@
+"""The summary of a plan as a document (`price-change-summary/1.0.0`), folded from groups of items. Pure."""
+
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from calibr.pricing import Verdict
+
+EDGES_BP = (-5000, -3000, -2000, -1500, -1000, -500, 0, 500, 1000, 1500, 2000, 3000, 5000, 10000)
+"""Borders of the histogram in basis points; what lies outside falls into the open ends."""
+
+STAYS = 0
+"""The bucket of items whose price stays; buckets with a move are numbered from 1, below the first edge."""
+
+MOVERS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ItemGroup:
+    """Items that are alike. `direction` is -1, 0 or 1; sums over the items that are not blocked."""
+
+    currency: str
+    verdict: str
+    reason: str | None
+    binding: str | None
+    bucket: int
+    direction: int
+    items: int
+    before_total: int
+    after_total: int
+    costed: int
+    margin_before: int
+    margin_after: int
+    rounded_far: int
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """How many products the selector took, how many of them no case took, how many only for a missing value."""
+
+    selected: int = 0
+    left: int = 0
+    selected_as_missing: int = 0
+
+    def __add__(self, other: "Selection") -> "Selection":
+        return Selection(
+            self.selected + other.selected,
+            self.left + other.left,
+            self.selected_as_missing + other.selected_as_missing,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NotApplied:
+    """A leaf or guardrail that means nothing on a price list, because its amount is in another currency."""
+
+    price_list_id: UUID
+    currency: str
+    kind: str
+    path: str
+    name: str
+    meant_for: str
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What is known besides the groups."""
+
+    selection: Selection
+    not_applied: Sequence[NotApplied] = ()
+    movers_up: Sequence[Mapping[str, Any]] = ()
+    movers_down: Sequence[Mapping[str, Any]] = ()
+    eta: Sequence[Mapping[str, Any]] | None = None
+
+
+@dataclass(slots=True)
+class _Sums:
+    items: int = 0
+    before: int = 0
+    after: int = 0
+    costed: int = 0
+    margin_before: int = 0
+    margin_after: int = 0
+
+    def add(self, group: ItemGroup) -> None:
+        self.items += group.items
+        self.before += group.before_total
+        self.after += group.after_total
+        self.costed += group.costed
+        self.margin_before += group.margin_before
+        self.margin_after += group.margin_after
+
+    def document(self, currency: str) -> dict[str, Any]:
+        return {
+            "currency": currency,
+            "items": self.items,
+            "before_total": self.before,
+            "after_total": self.after,
+            "delta": self.after - self.before,
+            "margin": {
+                "items": self.costed,
+                "before": self.margin_before,
+                "after": self.margin_after,
+                "delta": self.margin_after - self.margin_before,
+            },
+        }
+
+
+@dataclass(slots=True)
+class _Fold:
+    """Counts over all groups."""
+
+    verdicts: Counter[str] = field(default_factory=Counter)
+    directions: Counter[int] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    bound_by: Counter[str] = field(default_factory=Counter)
+    buckets: Counter[int] = field(default_factory=Counter)
+    currencies: defaultdict[str, _Sums] = field(default_factory=lambda: defaultdict(_Sums))
+    rounded_far: int = 0
+
+    def add(self, group: ItemGroup) -> None:
+        self.verdicts[group.verdict] += group.items
+        self.directions[group.direction] += group.items
+        if group.reason is not None:
+            self.reasons[group.reason] += group.items
+        if group.binding is not None:
+            self.bound_by[group.binding] += group.items
+        self.rounded_far += group.rounded_far
+        if group.verdict != Verdict.BLOCKED:
+            self.buckets[group.bucket] += group.items
+            self.currencies[group.currency].add(group)
+
+
+def summarize(groups: Iterable[ItemGroup], findings: Findings) -> dict[str, Any]:
+    """Return the document."""
+    fold = _Fold()
+    for group in groups:
+        fold.add(group)
+    to_write = fold.verdicts[Verdict.CHANGED] + fold.verdicts[Verdict.CLAMPED]
+    return {
+        "selected": findings.selection.selected,
+        "left": findings.selection.left,
+        "selected_as_missing": findings.selection.selected_as_missing,
+        "items": fold.verdicts.total(),
+        "to_write": to_write,
+        "verdicts": {str(verdict): fold.verdicts[verdict] for verdict in Verdict},
+        "directions": {"up": fold.directions[1], "down": fold.directions[-1], "none": fold.directions[0]},
+        "reasons": dict(sorted(fold.reasons.items())),
+        "bound_by": dict(sorted(fold.bound_by.items())),
+        "currencies": [sums.document(currency) for currency, sums in sorted(fold.currencies.items())],
+        "histogram": histogram(fold.buckets),
+        "top_movers": {"up": list(findings.movers_up), "down": list(findings.movers_down)},
+        "not_applied": [
+            {
+                "price_list_id": str(n.price_list_id),
+                "currency": n.currency,
+                "kind": n.kind,
+                "path": n.path,
+                "name": n.name,
+                "meant_for": n.meant_for,
+            }
+            for n in findings.not_applied
+        ],
+        "rounded_past_guardrail": fold.rounded_far,
+        "reversibility": reversibility(to_write),
+        "eta": None if findings.eta is None else list(findings.eta),
+    }
+
+
+def histogram(buckets: Mapping[int, int]) -> list[dict[str, int | None]]:
+    """The buckets in order, with `0..0` for prices that stay between the falls and the rises."""
+    borders: list[int | None] = [None, *EDGES_BP, None]
+    moved = [
+        {"from_bp": low, "to_bp": high, "items": buckets.get(number, 0)}
+        for number, (low, high) in enumerate(itertools.pairwise(borders), start=1)
+    ]
+    middle = EDGES_BP.index(0) + 1
+    return [*moved[:middle], {"from_bp": 0, "to_bp": 0, "items": buckets.get(STAYS, 0)}, *moved[middle:]]
+
+
+def reversibility(to_write: int) -> dict[str, Any]:
+    """What a rollback can promise."""
+    note = (
+        "A rollback restores price and compare-at of every item that was applied, unless somebody changed it meanwhile."
+        if to_write
+        else "Nothing would be written, so there is nothing to restore."
+    )
+    return {"items": to_write, "note": note}
