@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 
 from calibr.core.errors import Invalid, NotFound
 from calibr.db import Session
-from calibr.events.model import Event, envelope_bytes
+from calibr.events.model import Event, JsonValue, canonical_bytes, envelope
 from calibr.registry import load_registry
 
 _BATCH = 5_000  # bounds the memory of one call; the counter stays locked until commit, so batches leave no gap either
+_ENVELOPE_VERSION = "1.0.0"
 _APPEND = """
   select calibr.append_events(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::uuid, %s::uuid, %s::text,
                               %s::timestamptz, %s::bytea[])
@@ -24,28 +25,33 @@ class _Pending:
 def emit(session: Session, *events: Event) -> None:
     """Append events at the end of the transaction, in this order.
 
-    Raises Invalid `event.schema` when one does not match the schema of its type: then none of `events` is emitted.
+    Raises Invalid `event.schema` when one does not match the schema of its type, or its envelope that of envelopes:
+    then none of `events` is emitted.
     """
     pending = session.local(_Pending)
-    judged = [(event, _judged(session, event)) for event in events]
+    judged = [(event, _judged_bytes(session, event)) for event in events]
     if judged and not pending.rows:
         session.before_commit(_flush, last=True)
     pending.rows.extend(judged)
 
 
-def _judged(session: Session, event: Event) -> bytes:
+def _judged_bytes(session: Session, event: Event) -> bytes:
+    document = envelope(event, session.context, session.now)
+    _judge(event, f"event/{event.type}", event.schema_version, event.payload)
+    _judge(event, "envelope", _ENVELOPE_VERSION, document)
+    return canonical_bytes(document)
+
+
+def _judge(event: Event, subject: str, version: str, document: dict[str, JsonValue]) -> None:
     registry = load_registry()
-    subject = f"event/{event.type}"
     try:
-        if not registry.is_valid(subject, event.schema_version, event.payload):
-            faults = registry.validate(subject, event.schema_version, event.payload)
-            said = "; ".join(f"{fault.path}: {fault.rule}" for fault in faults)
-            raise Invalid(
-                "event.schema", f"The event {event.type} does not match its schema: {said}", faults=tuple(faults)
-            )
+        if registry.is_valid(subject, version, document):
+            return
     except NotFound as err:
-        raise Invalid("event.schema", f"The event type {event.type} {event.schema_version} has no schema.") from err
-    return envelope_bytes(event, session.context, session.now)
+        raise Invalid("event.schema", f"The event type {event.type} {version} has no schema.") from err
+    faults = tuple(registry.validate(subject, version, document))
+    said = "; ".join(f"{fault.path}: {fault.rule}" for fault in faults)
+    raise Invalid("event.schema", f"The event {event.type} does not match {subject} {version}: {said}", faults=faults)
 
 
 def _flush(session: Session) -> None:

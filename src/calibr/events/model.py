@@ -32,23 +32,26 @@ class Event:
     schema_version: str = "1.0.0"
 
 
-def envelope_bytes(event: Event, context: Context, at: datetime) -> bytes:
-    """Return the envelope as canonical JSON (RFC 8785).
-
-    Sorted keys without spaces are exactly that for what the schemas allow: ASCII keys, text, whole numbers, true,
-    false, null.
-    """
-    envelope = {
-        "event_id": event.event_id,
-        "tenant_id": context.tenant_id,
+def envelope(event: Event, context: Context, at: datetime) -> dict[str, JsonValue]:
+    """Return the envelope of an event, as the schema `envelope` describes it."""
+    return {
+        "event_id": str(event.event_id),
+        "tenant_id": str(context.tenant_id),
         "type": event.type,
         "schema_version": event.schema_version,
         "aggregate_type": event.aggregate_type,
         "aggregate_id": event.aggregate_id,
         "actor": context.actor,
-        "correlation_id": context.correlation_id,
-        "causation_id": context.causation_id,
+        "correlation_id": str(context.correlation_id),
+        "causation_id": None if context.causation_id is None else str(context.causation_id),
         "at": at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "payload": event.payload,
     }
-    return orjson.dumps(envelope, option=orjson.OPT_SORT_KEYS)
+
+
+def canonical_bytes(document: dict[str, JsonValue]) -> bytes:
+    """Return canonical JSON (RFC 8785) of what the schemas of events allow.
+
+    For ASCII keys, text, whole numbers below 2**53, true, false and null, sorted keys without spaces are exactly that.
+    """
+    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)

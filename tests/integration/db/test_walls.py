@@ -1,22 +1,12 @@
 """The catalogue test: every table is walled in, and every kind of hole is found when it is planted."""
 
-from collections.abc import Iterator
 from uuid import UUID
 
 import psycopg
 import pytest
 from psycopg import sql
 
-from calibr.db import ServerUrl
 from calibr.db.walls import findings
-
-
-@pytest.fixture
-def superuser(admin_url: ServerUrl) -> Iterator[psycopg.Connection]:
-    """A connection above the walls, whose transaction is rolled back."""
-    with psycopg.connect(admin_url.conninfo()) as connection:
-        yield connection
-        connection.rollback()
 
 
 def test_the_walls_stand(superuser: psycopg.Connection) -> None:

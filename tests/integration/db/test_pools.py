@@ -1,0 +1,66 @@
+"""Pooled connections: two tenants alternate on one, and nothing of one is there for the next."""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import text
+
+from calibr.db import Context, Database, Role, ServerUrl
+
+PID = text("select pg_backend_pid()")
+TENANT = text("select tenant_id from calibr.tenant")
+
+
+@pytest.fixture
+def single(admin_url: ServerUrl, master_key: bytes) -> Iterator[Database]:
+    """A database with one pooled connection per role."""
+    opened = Database.connect(admin_url, master_key, pool_size=1)
+    yield opened
+    opened.close()
+
+
+def test_two_tenants_alternate_on_one_connection(single: Database, tenant: Context, other_tenant: Context) -> None:
+    seen = []
+    for context in (tenant, other_tenant) * 10:
+        with single.session(context) as session:
+            seen.append((session.execute(PID).scalar_one(), list(session.execute(TENANT).scalars())))
+
+    assert len({pid for pid, _ in seen}) == 1
+    assert [tenants for _, tenants in seen] == [[tenant.tenant_id], [other_tenant.tenant_id]] * 10
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_next_user_finds_nothing(single: Database, tenant: Context, other_tenant: Context, fails: bool) -> None:  # noqa: FBT001
+    def leave_things_behind() -> None:
+        with single.session(tenant) as session:
+            pid.append(session.execute(PID).scalar_one())
+            session.execute(text("create temporary table left_behind as select tenant_id from calibr.tenant"))
+            session.execute(text("select pg_advisory_lock(42)"))
+            session.execute(text("set statement_timeout = '1min'"))
+            session.execute(text("select set_config('calibr.ctx', current_setting('calibr.ctx'), false)"))
+            session.execute(text("listen somebody"))
+            if fails:
+                raise ZeroDivisionError
+
+    pid: list[int] = []
+    try:
+        leave_things_behind()
+    except ZeroDivisionError:
+        assert fails
+
+    with single.session(other_tenant) as session:
+        assert session.execute(PID).scalar_one() == pid[0]
+        assert session.execute(text("select to_regclass('left_behind')")).scalar_one() is None
+        assert session.execute(text("select count(*) from pg_locks where locktype = 'advisory'")).scalar_one() == 0
+        assert session.execute(text("show statement_timeout")).scalar_one() == "0"
+        assert session.execute(text("select count(*) from pg_listening_channels()")).scalar_one() == 0
+        assert list(session.execute(TENANT).scalars()) == [other_tenant.tenant_id]
+
+
+def test_without_a_session_a_pooled_connection_shows_nothing(single: Database, tenant: Context) -> None:
+    with single.session(tenant) as session:
+        session.execute(text("select set_config('calibr.ctx', current_setting('calibr.ctx'), false)"))
+
+    for role in Role:
+        with single._engines[role].connect() as connection, pytest.raises(Exception, match="no tenant context"):
+            connection.execute(TENANT)
