@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, literal_column, select, tuple_
+from sqlalchemy import ColumnElement, RowMapping, func, literal_column, or_, select, tuple_
 
 from calibr.catalog import ProductLabel, product_labels
 from calibr.changes.lifecycle import OPEN_ITEM_STATES, ChangeState, ItemState
@@ -15,9 +15,10 @@ from calibr.core.ids import PriceChangeId, PriceListId, ProductId
 from calibr.db import Session
 from calibr.pricing import Verdict
 
-__all__ = ["get_change", "get_item", "list_changes", "list_items", "list_rollbacks", "progress"]
+__all__ = ["get_change", "get_item", "list_changes", "list_items", "list_rollbacks", "list_work", "progress"]
 
 _ITEM = price_change_item.c
+_WORK = (ChangeState.PREVIEWING, ChangeState.APPLYING, ChangeState.ABORTING)
 
 
 def list_changes(
@@ -36,6 +37,18 @@ def list_rollbacks(session: Session, change_id: PriceChangeId) -> list[PriceChan
     """The price changes that restore what this one changed, oldest first."""
     wanted = select(*CHANGE_COLUMNS).where(price_change.c.rollback_of == change_id).order_by(price_change.c.id)
     return [change_from(row) for row in session.execute(wanted).mappings()]
+
+
+def list_work(session: Session) -> list[tuple[PriceChangeId, ChangeState]]:
+    """The changes that wait for a worker: a preview or an apply run to be done, and nobody at it."""
+    column = price_change.c
+    wanted = (
+        select(column.id, column.state)
+        .where(column.state.in_(_WORK))
+        .where(or_(column.lease_until.is_(None), column.lease_until < func.clock_timestamp()))
+        .order_by(column.id)
+    )
+    return [(PriceChangeId(row.id), ChangeState(row.state)) for row in session.execute(wanted)]
 
 
 def list_items(

@@ -7,11 +7,11 @@ from sqlalchemy import RowMapping, Select, TextClause, select, text
 
 from calibr.catalog import ProductLabel, product_labels
 from calibr.changes.lifecycle import ItemState
-from calibr.changes.summary import EDGES_BP, MOVERS, STAYS, ItemGroup
+from calibr.changes.summary import EDGES_BP, MOVERS, STAYS, ItemGroup, Sums
 from calibr.changes.tables import price_change_item
 from calibr.core.ids import PriceChangeId, PriceListId, ProductId
 from calibr.db import Session
-from calibr.pricing import TraceLayout
+from calibr.pricing import TraceLayout, Verdict
 
 # The floor of the change in basis points: amounts are not negative, so that the truncating division gives the floor.
 # The largest product is 10^16. A price that rises from 0 counts as above every edge.
@@ -48,7 +48,19 @@ _MOVERS = """
 def item_groups(session: Session, change_id: PriceChangeId, layout: TraceLayout | None) -> list[ItemGroup]:
     """The items of a plan in groups. `layout` is that of its traces; None where no rule was evaluated (a rollback)."""
     names = {"change": change_id, "edges": list(EDGES_BP), "stays": STAYS, "above": len(EDGES_BP)}
-    return [ItemGroup(**row) for row in session.execute(_groups(layout), names).mappings()]
+    return [_group(row) for row in session.execute(_groups(layout), names).mappings()]
+
+
+def _group(row: RowMapping) -> ItemGroup:
+    proposed = row["items"] if row["verdict"] != Verdict.BLOCKED else 0
+    names = ("before_total", "after_total", "costed", "margin_before", "margin_after")
+    return ItemGroup(
+        **{
+            n: row[n]
+            for n in ("currency", "verdict", "reason", "binding", "bucket", "direction", "items", "rounded_far")
+        },
+        sums=Sums(proposed, *(row[name] for name in names)),
+    )
 
 
 def top_movers(session: Session, change_id: PriceChangeId, *, up: bool) -> list[dict[str, Any]]:

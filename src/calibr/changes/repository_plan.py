@@ -53,7 +53,7 @@ _COPY_BACK = text("""
     tenant_id, change_id, price_list_id, product_id, currency, before_amount, before_compare_at, after_amount,
     after_compare_at, verdict, state, trace)
   select tenant_id, :rollback, price_list_id, product_id, currency, after_amount, after_compare_at, before_amount,
-    before_compare_at, 'changed', 'pending', trace
+    before_compare_at, 'changed', 'pending', array[trace[1], before_amount]
   from calibr.price_change_item
   where change_id = :original and state = 'applied'
   order by price_list_id, product_id
@@ -61,5 +61,8 @@ _COPY_BACK = text("""
 
 
 def copy_items_back(session: Session, original: PriceChangeId, rollback: PriceChangeId) -> int:
-    """Copy what `original` applied, with before and after swapped; returns how many items."""
+    """Copy what `original` applied, with before and after swapped; returns how many items.
+
+    The trace of a copied item is that of one step that sets the recorded price; the cost stays beside it.
+    """
     return session.execute(_COPY_BACK, {"original": original, "rollback": rollback}).rowcount

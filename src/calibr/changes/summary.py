@@ -3,7 +3,7 @@
 import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -19,8 +19,46 @@ MOVERS = 10
 
 
 @dataclass(frozen=True, slots=True)
+class Sums:
+    """Money over items that are not blocked; `costed` are those whose cost is known, and the margins are theirs."""
+
+    items: int = 0
+    before: int = 0
+    after: int = 0
+    costed: int = 0
+    margin_before: int = 0
+    margin_after: int = 0
+
+    def __add__(self, other: "Sums") -> "Sums":
+        return Sums(
+            self.items + other.items,
+            self.before + other.before,
+            self.after + other.after,
+            self.costed + other.costed,
+            self.margin_before + other.margin_before,
+            self.margin_after + other.margin_after,
+        )
+
+    def document(self, currency: str) -> dict[str, Any]:
+        """The sums of one currency as the summary shows them."""
+        return {
+            "currency": currency,
+            "items": self.items,
+            "before_total": self.before,
+            "after_total": self.after,
+            "delta": self.after - self.before,
+            "margin": {
+                "items": self.costed,
+                "before": self.margin_before,
+                "after": self.margin_after,
+                "delta": self.margin_after - self.margin_before,
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class ItemGroup:
-    """Items that are alike. `direction` is -1, 0 or 1; sums over the items that are not blocked."""
+    """Items that are alike. `direction` is -1, 0 or 1; `sums` of nothing where they are blocked."""
 
     currency: str
     verdict: str
@@ -29,11 +67,7 @@ class ItemGroup:
     bucket: int
     direction: int
     items: int
-    before_total: int
-    after_total: int
-    costed: int
-    margin_before: int
-    margin_after: int
+    sums: Sums
     rounded_far: int
 
 
@@ -77,39 +111,6 @@ class Findings:
 
 
 @dataclass(slots=True)
-class _Sums:
-    items: int = 0
-    before: int = 0
-    after: int = 0
-    costed: int = 0
-    margin_before: int = 0
-    margin_after: int = 0
-
-    def add(self, group: ItemGroup) -> None:
-        self.items += group.items
-        self.before += group.before_total
-        self.after += group.after_total
-        self.costed += group.costed
-        self.margin_before += group.margin_before
-        self.margin_after += group.margin_after
-
-    def document(self, currency: str) -> dict[str, Any]:
-        return {
-            "currency": currency,
-            "items": self.items,
-            "before_total": self.before,
-            "after_total": self.after,
-            "delta": self.after - self.before,
-            "margin": {
-                "items": self.costed,
-                "before": self.margin_before,
-                "after": self.margin_after,
-                "delta": self.margin_after - self.margin_before,
-            },
-        }
-
-
-@dataclass(slots=True)
 class _Fold:
     """Counts over all groups."""
 
@@ -118,7 +119,7 @@ class _Fold:
     reasons: Counter[str] = field(default_factory=Counter)
     bound_by: Counter[str] = field(default_factory=Counter)
     buckets: Counter[int] = field(default_factory=Counter)
-    currencies: defaultdict[str, _Sums] = field(default_factory=lambda: defaultdict(_Sums))
+    currencies: defaultdict[str, Sums] = field(default_factory=lambda: defaultdict(Sums))
     rounded_far: int = 0
 
     def add(self, group: ItemGroup) -> None:
@@ -131,7 +132,7 @@ class _Fold:
         self.rounded_far += group.rounded_far
         if group.verdict != Verdict.BLOCKED:
             self.buckets[group.bucket] += group.items
-            self.currencies[group.currency].add(group)
+            self.currencies[group.currency] += group.sums
 
 
 def summarize(groups: Iterable[ItemGroup], findings: Findings) -> dict[str, Any]:
@@ -153,21 +154,16 @@ def summarize(groups: Iterable[ItemGroup], findings: Findings) -> dict[str, Any]
         "currencies": [sums.document(currency) for currency, sums in sorted(fold.currencies.items())],
         "histogram": histogram(fold.buckets),
         "top_movers": {"up": list(findings.movers_up), "down": list(findings.movers_down)},
-        "not_applied": [
-            {
-                "price_list_id": str(n.price_list_id),
-                "currency": n.currency,
-                "kind": n.kind,
-                "path": n.path,
-                "name": n.name,
-                "meant_for": n.meant_for,
-            }
-            for n in findings.not_applied
-        ],
+        "not_applied": [not_applied_document(n) for n in findings.not_applied],
         "rounded_past_guardrail": fold.rounded_far,
         "reversibility": reversibility(to_write),
         "eta": None if findings.eta is None else list(findings.eta),
     }
+
+
+def not_applied_document(found: NotApplied) -> dict[str, str]:
+    """A leaf or guardrail that did not apply, as the summary shows it."""
+    return {**asdict(found), "price_list_id": str(found.price_list_id)}
 
 
 def histogram(buckets: Mapping[int, int]) -> list[dict[str, int | None]]:

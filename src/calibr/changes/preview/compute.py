@@ -8,8 +8,8 @@ from itertools import pairwise
 from calibr.catalog import PriceList, list_price_lists, plan_source, product_ids_split
 from calibr.changes.lease import Lease
 from calibr.changes.model import PriceChange
-from calibr.changes.preview.rules import ListRules, bind_all, rules_of
 from calibr.changes.repository_plan import insert_items, lock_plan_for_writing
+from calibr.changes.rules import ListRules, bind_all, rules_of
 from calibr.changes.summary import NotApplied, Selection
 from calibr.core.ids import ProductId
 from calibr.db import Context, Database, Role, Session

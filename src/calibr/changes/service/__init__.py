@@ -3,12 +3,14 @@
 from calibr.changes.service.control import abort, pause, resume, start_apply
 from calibr.changes.service.draft import create, edit, request_preview
 from calibr.changes.service.review import approve, cancel, reject, submit
+from calibr.changes.service.rollback import create_rollback
 
 __all__ = [
     "abort",
     "approve",
     "cancel",
     "create",
+    "create_rollback",
     "edit",
     "pause",
     "reject",
