@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from typer import Option
 
 from calibr.cli.failures import CliError
-from calibr.core.written_json import JsonRefused, load_written
+from calibr.core.written_json import Json, JsonRefused, load_written
 
 WHO: Final = "Which products (all conditions must hold)"
 WHAT: Final = "The new price (in this order)"
@@ -119,7 +119,7 @@ _DEFAULTS: Final[dict[str, object]] = {
 }
 
 
-def read_rule(path: Path) -> Rule:
+def read_rule(path: Path) -> dict[str, Json]:
     """Read a rule document. Raises CliError that names the file and what is wrong with it."""
     name = "standard input" if str(path) == "-" else str(path)
     try:

@@ -22,6 +22,6 @@ def demo(
 
     Everything runs on this host in a directory that is gone afterwards.
     """
-    from calibr.cli.demo.story import Wish, tell  # noqa: PLC0415 - the server's libraries would slow every other command
+    from calibr.cli.demo import Wish, tell  # noqa: PLC0415 - the server's libraries would slow every other command
 
     tell(out, Wish(leave=leave, catalog=catalog, products=products, plan=plan, seed=seed))

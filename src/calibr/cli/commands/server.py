@@ -1,6 +1,7 @@
 """`calibr serve`, `migrate`, `doctor` and `tenant create`: the commands for the host that the server runs on."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from calibr.cli.signals import Terminated
 
 if TYPE_CHECKING:
     from calibr.cli.doctor import Finding
+    from calibr.db import Database
     from calibr.settings import Settings
 
 tenants: Typer = group("tenant", "Tenants of this installation (on the server's own host).")
@@ -38,12 +40,10 @@ def serve(
 
 def migrate(out: Output, data_dir: DataDir = None) -> None:
     """Bring the database to the schema of this version. `serve` does it too; run it first where you deploy in steps."""
-    from calibr import app  # noqa: PLC0415 - as above
     from calibr.db.migrate import head_revision  # noqa: PLC0415 - as above
 
-    with app.open_runtime(_settings(data_dir=data_dir)):
-        pass
-    head = head_revision()
+    with _opened(data_dir):
+        head = head_revision()
     out.result({"migration": head}, lambda page: page.print(f"the database is at migration {head}"))
 
 
@@ -67,10 +67,10 @@ def create_tenant(
     data_dir: DataDir = None,
 ) -> None:
     """Make a tenant with its first user, and print that user's token once."""
-    from calibr import app  # noqa: PLC0415 - as above
+    from calibr.access import create_tenant as make  # noqa: PLC0415 - as above
 
-    with app.open_runtime(_settings(data_dir=data_dir)) as runtime:
-        made = runtime.create_tenant(name=name, admin_name=admin)
+    with _opened(data_dir) as database:
+        made = make(database, name=name, admin_name=admin)
     token = made.token.reveal()
     document = {"tenant_id": str(made.tenant_id), "user_id": str(made.user_id), "user": admin, "token": token}
 
@@ -87,6 +87,19 @@ def _settings(**chosen: object) -> "Settings":
     from calibr.settings import Settings  # noqa: PLC0415 - as above
 
     return Settings.load(**{name: value for name, value in chosen.items() if value is not None})
+
+
+@contextmanager
+def _opened(data_dir: Path | None) -> "Iterator[Database]":
+    """The database at the current schema, with logs on standard error where they belong."""
+    from calibr import app  # noqa: PLC0415 - as above
+    from calibr.monitor import configure_logging  # noqa: PLC0415 - as above
+    from calibr.settings import master_key  # noqa: PLC0415 - as above
+
+    settings = _settings(data_dir=data_dir)
+    configure_logging(console=True, level="warning")
+    with app.open_database(settings, master_key(settings)) as database:
+        yield database
 
 
 def _say_ready(out: Output, settings: "Settings", url: str) -> None:

@@ -82,6 +82,12 @@ class StoreReader:
         with httpx2.Client(trust_env=False, timeout=60) as http:
             http.post(f"{self.url}/sandbox/variants/{variant}", json={"price": price}).raise_for_status()
 
+    def stats(self) -> dict[str, int]:
+        """What the store counted about itself since it started."""
+        with httpx2.Client(trust_env=False, timeout=60) as http:
+            counted: dict[str, int] = http.get(f"{self.url}/sandbox/stats").raise_for_status().json()
+        return counted
+
     def _bulk(self, http: httpx2.Client) -> str | None:
         """Run the bulk query and return the address of its result; None when there is nothing."""
         answer = self._ask(http, _RUN, {"query": _QUERY})["bulkOperationRunQuery"]
