@@ -1,6 +1,31 @@
 """Connections, products, listings, price lists, price versions and costs, and how a store's catalog comes in."""
 
-from calibr.catalog.model import ListingRef, NewPrice, PriceList, ProductLabel
+from calibr.catalog.model import (
+    Connection,
+    Cost,
+    Listing,
+    ListingRef,
+    NewPrice,
+    PriceInForce,
+    PriceList,
+    PriceVersion,
+    Product,
+    ProductLabel,
+    SyncFinding,
+    SyncRun,
+)
+from calibr.catalog.reads import (
+    FacetCount,
+    ProductFilter,
+    facets,
+    get_connection,
+    get_product,
+    get_sync,
+    list_connections,
+    list_findings,
+    list_prices,
+    list_products,
+)
 from calibr.catalog.reads_plan import (
     list_price_lists,
     listing_refs,
@@ -9,18 +34,52 @@ from calibr.catalog.reads_plan import (
     product_labels,
     rows_per_group,
 )
+from calibr.catalog.repository import find_syncs
 from calibr.catalog.repository_prices import record_prices
+from calibr.catalog.service import (
+    Connectors,
+    NewConnection,
+    create_connection,
+    open_connector,
+    record_health,
+    request_sync,
+)
 
 __all__ = [
+    "Connection",
+    "Connectors",
+    "Cost",
+    "FacetCount",
+    "Listing",
     "ListingRef",
+    "NewConnection",
     "NewPrice",
+    "PriceInForce",
     "PriceList",
+    "PriceVersion",
+    "Product",
+    "ProductFilter",
     "ProductLabel",
+    "SyncFinding",
+    "SyncRun",
+    "create_connection",
+    "facets",
+    "find_syncs",
+    "get_connection",
+    "get_product",
+    "get_sync",
+    "list_connections",
+    "list_findings",
     "list_price_lists",
+    "list_prices",
+    "list_products",
     "listing_refs",
+    "open_connector",
     "plan_source",
     "product_ids_split",
     "product_labels",
+    "record_health",
     "record_prices",
+    "request_sync",
     "rows_per_group",
 ]

@@ -61,6 +61,7 @@ sync_run = Table(
     Column("summary", JSONB),
     Column("error", Text),
     Column("requested_by", Text, nullable=False),
+    Column("forced", Boolean, nullable=False),
     Column("correlation_id", Uuid, nullable=False),
     Column("lease_until", _AT),
     Column("fence", BigInteger, nullable=False),
@@ -111,6 +112,7 @@ listing = Table(
     Column("external_id", Text, primary_key=True),
     Column("product_id", Uuid, nullable=False),
     Column("group_external_id", Text, nullable=False),
+    Column("fingerprint", Uuid),
     Column("active", Boolean, nullable=False),
     Column("vanished_at", _AT),
 )

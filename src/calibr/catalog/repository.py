@@ -1,0 +1,75 @@
+"""Writes connections, their secrets and health, and asks for syncs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.dialects.postgresql import insert as insert_or_skip
+
+from calibr.catalog.model import Connection, SyncRun
+from calibr.catalog.tables import connection, secret, sync_run
+from calibr.core.ids import ConnectionId, SyncId
+from calibr.db import Session
+
+CONNECTION_COLUMNS = (
+    connection.c.id, connection.c.kind, connection.c.name, connection.c.state, connection.c.config,
+    connection.c.health, connection.c.created_at, connection.c.first_synced_at, connection.c.last_synced_at,
+)  # fmt: skip
+SYNC_COLUMNS = (
+    sync_run.c.id, sync_run.c.connection_id, sync_run.c.state, sync_run.c.stage, sync_run.c.rows_read,
+    sync_run.c.rows_total, sync_run.c.summary, sync_run.c.error, sync_run.c.requested_by, sync_run.c.correlation_id,
+    sync_run.c.created_at, sync_run.c.finished_at,
+)  # fmt: skip
+
+
+def insert_connection(session: Session, new: Mapping[str, Any]) -> Connection | None:
+    """Insert a connection; None if the name is taken."""
+    statement = insert_or_skip(connection).values(tenant_id=session.tenant_id, **new).on_conflict_do_nothing()
+    row = session.execute(statement.returning(*CONNECTION_COLUMNS)).mappings().one_or_none()
+    return Connection(**row) if row is not None else None
+
+
+def insert_secrets(session: Session, connection_id: ConnectionId, sealed: Mapping[str, str]) -> None:
+    """Keep sealed secrets of a new connection, by field."""
+    rows = [
+        {"tenant_id": session.tenant_id, "connection_id": connection_id, "field": field, "ciphertext": ciphertext}
+        for field, ciphertext in sealed.items()
+    ]
+    if rows:
+        session.execute(insert(secret), rows)
+
+
+def load_secrets(session: Session, connection_id: ConnectionId) -> dict[str, str]:
+    """The sealed secrets of a connection, by field."""
+    query = select(secret.c.field, secret.c.ciphertext).where(secret.c.connection_id == connection_id)
+    return {row["field"]: row["ciphertext"] for row in session.execute(query).mappings()}
+
+
+def update_health(session: Session, connection_id: ConnectionId, health: Mapping[str, Any], state: str) -> None:
+    """Keep the answer of a health check."""
+    session.execute(update(connection).where(connection.c.id == connection_id).values(health=dict(health), state=state))
+
+
+def insert_sync(session: Session, connection_id: ConnectionId) -> SyncRun | None:
+    """Ask for a sync; None if the connection has one that has not ended."""
+    statement = insert_or_skip(sync_run).values(
+        tenant_id=session.tenant_id,
+        connection_id=connection_id,
+        requested_by=session.context.actor,
+        correlation_id=session.context.correlation_id,
+    )
+    row = session.execute(statement.on_conflict_do_nothing().returning(*SYNC_COLUMNS)).mappings().one_or_none()
+    return SyncRun(**row) if row is not None else None
+
+
+def find_syncs(session: Session) -> list[SyncId]:
+    """Syncs that wait for a worker, or whose worker has let its lease run out; the oldest first."""
+    query = (
+        select(sync_run.c.id)
+        .where(
+            sync_run.c.state.in_(("queued", "running")),
+            (sync_run.c.lease_until.is_(None)) | (sync_run.c.lease_until < session.now),
+        )
+        .order_by(sync_run.c.id)
+    )
+    return [SyncId(value) for value in session.execute(query).scalars()]
