@@ -15,7 +15,16 @@ from calibr.core.ids import PriceChangeId, PriceListId, ProductId
 from calibr.db import Session
 from calibr.pricing import Verdict
 
-__all__ = ["get_change", "get_item", "list_changes", "list_items", "list_rollbacks", "list_work", "progress"]
+__all__ = [
+    "get_change",
+    "get_item",
+    "list_changes",
+    "list_items",
+    "list_rollbacks",
+    "list_work",
+    "progress",
+    "progress_of",
+]
 
 _ITEM = price_change_item.c
 _WORK = (ChangeState.PREVIEWING, ChangeState.APPLYING, ChangeState.ABORTING)
@@ -103,7 +112,11 @@ def item_row(session: Session, change_id: PriceChangeId, key: ItemKey) -> RowMap
 
 def progress(session: Session, change_id: PriceChangeId) -> Progress:
     """How far the apply run is, without reading an item."""
-    change = get_change(session, change_id)
+    return progress_of(get_change(session, change_id))
+
+
+def progress_of(change: PriceChange) -> Progress:
+    """The same from a change that was read already."""
     to_write = sum(n for state, n in change.counts.items() if state is not ItemState.SKIPPED)
     open_items = sum(change.counts.get(state, 0) for state in OPEN_ITEM_STATES)
     return Progress(change.state, to_write, to_write - open_items, change.counts)

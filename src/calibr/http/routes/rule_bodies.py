@@ -54,11 +54,13 @@ class NewPriceChangeBody(RequestModel):
 class EditPriceChange(RequestModel):
     """What to change; what is left out stays."""
 
-    name: Annotated[str, Field(min_length=1, max_length=200)] = Field(default=None)
+    name: Annotated[str | None, BeforeValidator(_given), Field(min_length=1, max_length=200)] = None
     selector: Selector = None
     transform: Transform = None
     guardrails: Guardrails = None
-    price_list_ids: Annotated[PriceListIds, Field(min_length=1, max_length=MAX_PRICE_LISTS)] = Field(default=None)
+    price_list_ids: Annotated[
+        PriceListIds | None, BeforeValidator(_given), Field(min_length=1, max_length=MAX_PRICE_LISTS)
+    ] = None
 
     @model_validator(mode="after")
     def _something(self) -> "EditPriceChange":
@@ -76,5 +78,5 @@ def new_change(body: NewPriceChangeBody) -> NewPriceChange:
 
 def edited(body: EditPriceChange) -> EditedPriceChange:
     """What was asked for; None is what was left out."""
-    ids = [PriceListId(i) for i in body.price_list_ids] if "price_list_ids" in body.model_fields_set else None
+    ids = [PriceListId(i) for i in body.price_list_ids] if body.price_list_ids is not None else None
     return EditedPriceChange(body.name, body.selector, body.transform, body.guardrails, ids)
