@@ -32,11 +32,11 @@ _SLOW_DOWN: Final = 429
 _SERVER_ERRORS: Final = 500
 _STATUS_MEANINGS: Final = MappingProxyType(
     {
-        401: (UNAUTHORIZED, "Shopify refuses the access token"),
-        402: (STORE_FROZEN, "The store is frozen; its owner has to pay first"),
-        403: (UNAUTHORIZED, "Shopify refuses the access token"),
-        404: (PROTOCOL, "There is no Admin API at this address; check shop_url"),
-        423: (STORE_FROZEN, "The store is locked; its owner has to act first"),
+        401: (UNAUTHORIZED, "Shopify refuses the access token (HTTP 401)."),
+        402: (STORE_FROZEN, "The store is frozen (HTTP 402); its owner has to pay first."),
+        403: (UNAUTHORIZED, "Shopify refuses the access token (HTTP 403)."),
+        404: (PROTOCOL, "There is no Admin API at this address (HTTP 404); check shop_url."),
+        423: (STORE_FROZEN, "The store is locked (HTTP 423); its owner has to act first."),
     }
 )
 
@@ -86,12 +86,11 @@ def _status_error(status: int, headers: Mapping[str, str], body: bytes) -> CallE
         code, meaning = _STATUS_MEANINGS[status]
     elif status in _REDIRECTS:
         # Not followed: the token would go elsewhere.
-        code, meaning = PROTOCOL, "The store redirects; shop_url must name its permanent address"
+        code, meaning = PROTOCOL, f"The store redirects (HTTP {status}); shop_url must name its permanent address."
     else:
-        code, meaning = PROTOCOL, "Shopify does not answer the request"
+        code, meaning = PROTOCOL, f"Shopify does not answer the request (HTTP {status})."
     said = f" It says: {text}" if (text := _said(body)) else ""
-    is_success = status in _SUCCESSES
-    return CallError(code, f"{meaning} (HTTP {status}).{said}", maybe_executed=is_success)
+    return CallError(code, meaning + said, maybe_executed=status in _SUCCESSES)
 
 
 def _said(body: bytes) -> str:

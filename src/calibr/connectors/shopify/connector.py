@@ -49,9 +49,16 @@ class ShopifyConnector:
 
     kind: str = KIND
     capabilities: frozenset[Capability] = frozenset(Capability)
-    request_timeout_s: float = SEND_WINDOW_S + ANSWER_S + READ_TIMEOUT_S
 
-    def __init__(self, config: StoreConfig, *, transport: httpx2.BaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        config: StoreConfig,
+        *,
+        send_window_s: float = SEND_WINDOW_S,
+        transport: httpx2.BaseTransport | None = None,
+    ) -> None:
+        self.request_timeout_s: float = send_window_s + ANSWER_S + READ_TIMEOUT_S
+        self._send_window_s = send_window_s
         self._throttle = Throttle()
         self._client = ShopifyClient(
             config, self._throttle, connections=CALLS_AT_ONCE + SPARE_CONNECTIONS, transport=transport
@@ -68,7 +75,7 @@ class ShopifyConnector:
 
     def read_catalog(self, work_dir: Path, progress: Progress) -> CatalogStream:
         """Export the whole catalog by a bulk operation into a file in `work_dir` and stream its rows."""
-        currency = self._currency.get(self._until(SEND_WINDOW_S))
+        currency = self._currency.get(self._until(self._send_window_s))
         result = self._bulk.run(CATALOG, progress)
         path = work_dir / f"shopify-bulk-{re.sub(r'[^0-9]', '', result.operation_id)}.jsonl"
         if result.url is None:
@@ -81,7 +88,7 @@ class ShopifyConnector:
 
     def read_prices(self, external_ids: Sequence[str], currency: str) -> dict[str, RemotePrice]:
         """Read current prices. Raises `Upstream` if the store fails or means another currency."""
-        return self._reader.read(external_ids, currency, self._until(SEND_WINDOW_S))
+        return self._reader.read(external_ids, currency, self._until(self._send_window_s))
 
     def write_prices(self, writes: Iterable[PriceWrite]) -> list[WriteResult]:
         """Write absolute prices; one result per write, in order.
@@ -89,7 +96,7 @@ class ShopifyConnector:
         A failing connection is a `RETRY` (nothing sent) or `UNKNOWN` (sent, no answer) with its `upstream.*` code for
         each row. Raises `Invalid`, before anything is sent, if a listing comes twice.
         """
-        return self._writer.write(list(writes), self._until(SEND_WINDOW_S))
+        return self._writer.write(list(writes), self._until(self._send_window_s))
 
     def estimate(self, rows_per_group: Sequence[int]) -> Estimate:
         """Estimate reading, writing and reading back, by what the store's answers said so far. No call is made."""
