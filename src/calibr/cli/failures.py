@@ -87,7 +87,8 @@ def document_of(error: CliError) -> dict[str, object]:
 
 def _line(fault: Fault) -> str:
     given = "" if fault.value is None else f"{fault.value} "
-    return f"{fault.path}: {given}{fault.rule}" if fault.path else f"{given}{fault.rule}"
+    path = fault.path.removeprefix("$.")
+    return f"{path}: {given}{fault.rule}" if path else f"{given}{fault.rule}"
 
 
 def _faults(raw: list[object]) -> Iterator[Fault]:
