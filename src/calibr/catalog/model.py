@@ -1,12 +1,13 @@
 """What the catalog knows: connections, price lists, products and their prices, as values."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from calibr.core.ids import ConnectionId, PriceListId, ProductId, SyncId
+from calibr.events import JsonValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,26 @@ class SyncRun:
     correlation_id: UUID
     created_at: datetime
     finished_at: datetime | None
+    forced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SyncSummary:
+    """What a sync found to be different. `baseline`: it was the first one of its connection, so everything was new."""
+
+    baseline: bool
+    rows: int
+    new: int
+    changed: int
+    reappeared: int
+    vanished: int
+    prices_observed: int
+    costs_changed: int
+    findings: int
+
+    def document(self) -> dict[str, JsonValue]:
+        """As it stands in the run and in the event."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,13 +69,19 @@ def record_health(session: Session, connection_id: ConnectionId, health: Health)
     return get_connection(session, connection_id)
 
 
-def request_sync(session: Session, connection_id: ConnectionId) -> SyncRun:
-    """Ask for a sync. Emits `sync.requested`; raises Conflict `sync.already_running`."""
+def request_sync(session: Session, connection_id: ConnectionId, *, force: bool = False) -> SyncRun:
+    """Ask for a sync. Emits `sync.requested`; raises Conflict `sync.already_running` or `connection.disabled`.
+
+    `force` lets it make all listings vanish, which is otherwise taken for a mistake of the store.
+    """
     known = get_connection(session, connection_id)
-    asked = repository.insert_sync(session, connection_id)
+    if known.state == "disabled":
+        raise Conflict("connection.disabled", f"The connection {known.name!r} is disabled.")
+    asked = repository.insert_sync(session, connection_id, forced=force)
     if asked is None:
         raise Conflict("sync.already_running", f"A sync of {known.name!r} has not ended yet.")
-    emit(session, Event("sync.requested", "sync", str(asked.id), {"connection_id": str(connection_id)}))
+    payload: dict[str, Any] = {"connection_id": str(connection_id), "forced": force}
+    emit(session, Event("sync.requested", "sync", str(asked.id), payload))
     return asked
 
 

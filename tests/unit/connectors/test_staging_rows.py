@@ -23,6 +23,11 @@ Row = dict[str, str | None]
 Read = tuple[list[Row], list[CatalogFinding]]
 
 
+FINGERPRINTED = [
+    name for name in STAGE_COLUMNS[1:-1] if name not in {"unit_amount", "compare_at", "unit_cost", "cost_currency"}
+]
+
+
 @pytest.fixture
 def read(tmp_path: Path) -> Callable[..., Read]:
     return lambda lines, currency="USD": read_lines(tmp_path, lines, currency)
@@ -190,7 +195,23 @@ def test_rows_are_those_of_a_plain_loop(
         row | {name: attributes_json(json.loads(row[name] or "null")) for name in ("attributes", "attributes_norm")}
         for row in rows
     ]
-    assert comparable == [dict.fromkeys(STAGE_COLUMNS) | row for row in rows_by_loop(lines, currency)]
+    prints = [row.pop("fingerprint") for row in comparable]
+    assert comparable == [dict.fromkeys(STAGE_COLUMNS[:-1]) | row for row in rows_by_loop(lines, currency)]
+    assert len(set(prints)) == len({tuple(row[name] for name in FINGERPRINTED) for row in comparable})
+
+
+def test_a_fingerprint_tells_null_from_empty_and_ignores_money(read: Callable[..., Read]) -> None:
+    variants = [
+        variant_line(1, 1, sku=None),
+        variant_line(2, 1, sku=""),
+        variant_line(3, 1, sku="x"),
+        variant_line(4, 1, sku="x", price="11", compareAtPrice="12", inventoryItem=cost("1"), position=2),
+    ]
+
+    prints = [row["fingerprint"] for row in read([product_line(1), *variants])[0]]
+
+    assert len(set(prints)) == 3
+    assert prints[2] == prints[3]
 
 
 def test_variants_of_a_product_stand_together_by_position(read: Callable[..., Read]) -> None:

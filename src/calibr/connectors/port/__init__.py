@@ -18,9 +18,14 @@ Progress = Callable[[str, int, int | None], None]
 STAGE_COLUMNS: tuple[str, ...] = (
     "external_id", "group_external_id", "sku", "title", "vendor", "product_type", "status", "tags", "attributes",
     "sku_norm", "title_norm", "vendor_norm", "product_type_norm", "status_norm", "tags_norm", "attributes_norm",
-    "unit_amount", "compare_at", "cost_currency", "unit_cost",
+    "unit_amount", "compare_at", "cost_currency", "unit_cost", "fingerprint",
 )  # fmt: skip
-"""Columns of a staged catalog row, in order. Amounts are integers of minor units of the base price list's currency."""
+"""Columns of a staged catalog row, in order.
+
+Prices are integers of minor units of the base price list's currency, costs of `cost_currency`. `fingerprint` is a UUID over
+the group's id, texts, tags and attributes in both forms: two rows of one listing with equal fingerprints differ in amounts
+at most.
+"""
 
 
 class Capability(StrEnum):

@@ -65,6 +65,12 @@ def known_currency(currency: str) -> str:
     return f"coalesce({currency} in ({_quoted(MINOR_UNITS)}), false)"
 
 
+def fingerprint(*columns: str) -> str:
+    """A digest of texts. None of them holds U+0000, which therefore ends each; null and empty differ."""
+    parts = ", ".join(f"coalesce('1' || {column}, '0'), chr(0)" for column in columns)
+    return f"md5(concat({parts}))"
+
+
 def amount_rule(amount: str, currency: str) -> str:
     """The rule that a refused amount breaks, as a sentence. `currency` is a column or a literal."""
     places = " ".join(f"when {_is_one_of(currency, each)} then {each}" for each in _places())

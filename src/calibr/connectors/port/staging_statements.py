@@ -7,7 +7,7 @@ Tables: raw_group, raw_listing, finding, odd, odd_refused, staged_group, staged.
 from typing import Final
 
 from calibr.connectors.port import STAGE_COLUMNS
-from calibr.connectors.port.staging_sql import amount_rule, minor, minor_by_currency, usable_key
+from calibr.connectors.port.staging_sql import amount_rule, fingerprint, minor, minor_by_currency, usable_key
 
 ROWS_PER_RANGE: Final = 100_000
 FINDINGS_PER_RULE: Final = 1_000
@@ -78,7 +78,9 @@ def staged_groups() -> str:
     joins = " ".join(
         f"left join (from odd where kind = 'text') {each} on {each}.value = g.{each}" for each in _GROUP_TEXTS
     )
-    return f"""create table staged_group as select row_number() over () as rank, * from (
+    both_forms = [f"{each}{form}" for each in (*_GROUP_TEXTS, "tags") for form in ("", "_norm")]
+    print_ = fingerprint("group_external_id", *both_forms)
+    return f"""create table staged_group as select row_number() over () as rank, *, {print_} as fingerprint from (
       select g.group_external_id, {texts},
         coalesce(tags.kept, array_literal(g.tags), '{{}}') as tags,
         coalesce(tags.normal, array_literal(list_transform(g.tags, lambda t: folded(t))), '{{}}') as tags_norm
@@ -89,7 +91,9 @@ def staged_groups() -> str:
 
 def staged_listings() -> str:
     """Put the listings into the order of their groups."""
-    return f"""create table staged as select g.rank, l.ordinal, l.external_id,
+    print_ = fingerprint("group_print", "sku", "sku_norm", "attributes", "attributes_norm")
+    return f"""create table staged as select * exclude (group_print), {print_} as fingerprint from (
+      select g.rank, g.fingerprint as group_print, l.ordinal, l.external_id,
         case when s.value is null then l.sku else s.kept end as sku,
         case when s.value is null then l.sku_norm else s.normal end as sku_norm,
         coalesce(a.kept, l.attributes, '{{}}') as attributes,
@@ -98,8 +102,8 @@ def staged_listings() -> str:
       from raw_listing l join staged_group g on g.group_external_id = l.group_external_id
       left join (from odd where kind = 'key') s on s.value = l.sku
       left join (from odd where kind = 'attributes') a on a.value = l.odd_attributes
-      where {usable_key("l.external_id")}
-      order by g.rank, l.ordinal nulls last, l.external_id"""
+      where {usable_key("l.external_id")}) q
+      order by rank, ordinal nulls last, external_id"""
 
 
 def findings_of_values(currency: str) -> tuple[str, ...]:

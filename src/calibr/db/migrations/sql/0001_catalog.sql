@@ -58,6 +58,7 @@ create table calibr.sync_run(
   summary jsonb,
   error text,
   requested_by text not null,
+  forced boolean not null default false, -- may make most of the connection's listings vanish
   correlation_id uuid not null,
   lease_until timestamptz,
   fence bigint not null default 0,
@@ -112,6 +113,7 @@ create table calibr.listing(
   external_id text not null,
   product_id uuid not null,
   group_external_id text not null,
+  fingerprint uuid,                   -- of everything that the store last said about it, money apart: equal means unchanged
   active boolean not null default true,
   vanished_at timestamptz,
   primary key (tenant_id, connection_id, external_id),
