@@ -67,7 +67,7 @@ class BulkQuery:
         wait = 1.0
         while True:
             until = self._now() + CALL_WINDOW_S
-            data = self._client.call(START_BULK_QUERY, {"query": document.text}, rows=0, until=until)
+            data = self._client.insist(START_BULK_QUERY, {"query": document.text}, rows=0, until=until)
             payload = as_object(data.get("bulkOperationRunQuery"), "bulkOperationRunQuery")
             errors = as_list(payload.get("userErrors"), "userErrors")
             if not errors:
@@ -103,7 +103,7 @@ class BulkQuery:
     def _poll(self, operation_id: str, *, give_up_at: float) -> dict[str, Any] | None:
         """Return the operation, or None after a failure that may pass: it keeps running while nobody looks."""
         try:
-            data = self._client.read(BULK_OPERATION, {"id": operation_id}, rows=1, until=self._now() + CALL_WINDOW_S)
+            data = self._client.insist(BULK_OPERATION, {"id": operation_id}, rows=1, until=self._now() + CALL_WINDOW_S)
         except CallError as err:
             if not err.retryable or self._now() > give_up_at:
                 raise

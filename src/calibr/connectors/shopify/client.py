@@ -3,6 +3,7 @@
 The token goes to the store's own address only and stands in no message. Redirects are not followed.
 """
 
+import logging
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
@@ -23,6 +24,7 @@ READ_ATTEMPTS: Final = 4
 LONGEST_RETRY_WAIT_S: Final = 5.0
 CONNECT_TIMEOUT_S: Final = 5.0
 WRITE_TIMEOUT_S: Final = 5.0
+POOL_TIMEOUT_S: Final = 5.0
 READ_TIMEOUT_S: Final = 20.0
 ANSWER_S: Final = 30.0
 """From sending to the last byte of an answer. A trickling answer may exceed it by one read."""
@@ -66,12 +68,15 @@ class ShopifyClient:
         self.costs = CostBook()
         self.served_version: str | None = None
         self.latencies_s: dict[str, float] = {}
+        logging.getLogger("httpx2").addFilter(_WITHOUT_QUERIES)  # the same one again changes nothing
         self._auth = _TokenAuth(config.access_token)
         self._http = httpx2.Client(
             follow_redirects=False,
             trust_env=not config.is_loopback,  # a proxy of the environment must not see a sandbox store
             limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
-            timeout=httpx2.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S, write=WRITE_TIMEOUT_S),
+            timeout=httpx2.Timeout(
+                READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S, write=WRITE_TIMEOUT_S, pool=POOL_TIMEOUT_S
+            ),
             headers={"User-Agent": "calibr", "Accept": "application/json"},
             transport=transport,
         )
@@ -80,9 +85,9 @@ class ShopifyClient:
         """End the pooled connections."""
         self._http.close()
 
-    def read(self, document: Document, variables: Mapping[str, Any], *, rows: int, until: float) -> dict[str, Any]:
-        """Run a query, again after a failure that may pass; `until` (the throttle's clock) bounds it all."""
-        if document.is_mutation:
+    def insist(self, document: Document, variables: Mapping[str, Any], *, rows: int, until: float) -> dict[str, Any]:
+        """Run an operation, again after a failure that may pass; `until` (the throttle's clock) bounds it all."""
+        if not document.may_repeat:
             raise AssertionError(f"{document.name} must not be repeated")
         retries = stamina.retry_context(
             on=lambda err: _may_pass(err) and self.throttle.clock() < until - LONGEST_RETRY_WAIT_S,
@@ -156,6 +161,20 @@ class ShopifyClient:
         # A moving average for estimates; a lost update between threads does not matter.
         known = self.latencies_s.get(document.name, seconds)
         self.latencies_s[document.name] = 0.9 * known + 0.1 * seconds
+
+
+class _WithoutQueries(logging.Filter):
+    """Cuts the query off the addresses that the HTTP library logs: in a signed address it is a credential."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                arg.copy_with(query=None) if isinstance(arg, httpx2.URL) else arg for arg in record.args
+            )
+        return True
+
+
+_WITHOUT_QUERIES: Final = _WithoutQueries()
 
 
 @contextmanager

@@ -6,14 +6,15 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One operation. `name` is its operation name."""
+    """One operation. `name` is its operation name; `may_repeat` says that sending it twice does no harm."""
 
     name: str
     text: str
+    may_repeat: bool = True
 
     @property
     def is_mutation(self) -> bool:
-        """Whether sending it twice could matter."""
+        """Whether its cost follows the rules of mutations."""
         return self.text.lstrip().startswith("mutation")
 
 
@@ -50,8 +51,10 @@ UPDATE_PRICES: Final = Document(
       }
     }
     """,
+    may_repeat=False,
 )
 
+# If its answer is lost, a second export runs beside the first, which ends by itself: that may be repeated.
 START_BULK_QUERY: Final = Document(
     "CalibrStartBulkQuery",
     """

@@ -44,7 +44,7 @@ class ShopCurrency:
             code, age = self._code, self._client.throttle.clock() - self._noted_at
         if code is not None and age < CURRENCY_AGE_S:
             return code
-        return self.note(self._client.read(SHOP, {}, rows=1, until=until).get("shop"))
+        return self.note(self._client.insist(SHOP, {}, rows=1, until=until).get("shop"))
 
 
 class PriceReader:
@@ -74,7 +74,7 @@ class PriceReader:
 
     def _read_once(self, ids: Sequence[str], currency: str, until: float) -> dict[str, RemotePrice]:
         variables = {"ids": [to_gid(VARIANT, short_id) for short_id in ids]}
-        data = self._client.read(PRICES, variables, rows=len(ids), until=until)
+        data = self._client.insist(PRICES, variables, rows=len(ids), until=until)
         told = self._currency.note(data.get("shop"))
         if told != currency:
             raise CallError(PROTOCOL, f"The store's currency is {told}, but the price list is in {currency}.")

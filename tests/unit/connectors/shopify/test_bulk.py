@@ -82,6 +82,15 @@ def test_objects_without_a_file_are_an_error(store: ScriptedStore, bulk: BulkQue
         run(bulk)
 
 
+def test_a_start_whose_answer_is_lost_is_started_again(store: ScriptedStore, bulk: BulkQuery) -> None:
+    store.on(START, breaks(httpx2.ReadTimeout), fails(502), answers(started()))
+    store.on(POLL, state("COMPLETED"))
+
+    run(bulk)
+
+    assert len(store.sent(START)) == 3
+
+
 def test_waits_for_a_free_slot(store: ScriptedStore, bulk: BulkQuery, clock: Clock) -> None:
     store.on(START, started(BUSY), started(BUSY), started())
     store.on(POLL, state("COMPLETED"))

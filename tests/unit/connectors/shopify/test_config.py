@@ -2,6 +2,7 @@
 
 import pytest
 
+from calibr.connectors.port import ConnectorFactory
 from calibr.connectors.shopify import create
 from calibr.connectors.shopify.config import parse_config
 from calibr.core.errors import Invalid
@@ -107,7 +108,9 @@ def test_the_token_shows_in_no_repr() -> None:
 
 
 def test_making_a_connector_contacts_nobody() -> None:
-    connector = create({"shop_url": "http://127.0.0.1:1"}, SECRETS)
+    factory: ConnectorFactory = create
+    connector = factory({"shop_url": "http://127.0.0.1:1"}, SECRETS)
 
     assert connector.kind == "shopify"
+    assert connector.request_timeout_s > 0
     connector.close()

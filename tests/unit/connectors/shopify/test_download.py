@@ -1,5 +1,6 @@
 """Fetching a result file: whole or not at all, and never with the token."""
 
+import logging
 from pathlib import Path
 
 import httpx2
@@ -60,6 +61,18 @@ def test_the_token_stays_with_the_store(store: ScriptedStore, client: ShopifyCli
     get(client, tmp_path / "f")
 
     assert "x-shopify-access-token" not in store.sent("GET")[0].request.headers
+
+
+def test_the_signed_address_is_not_logged(
+    store: ScriptedStore, client: ShopifyClient, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.on("GET", whole)
+
+    with caplog.at_level(logging.DEBUG):
+        get(client, tmp_path / "f")
+
+    assert "https://storage.example/result.jsonl" in caplog.text
+    assert "s3cret" not in caplog.text
 
 
 def test_goes_on_where_it_broke(store: ScriptedStore, client: ShopifyClient, tmp_path: Path) -> None:
