@@ -8,11 +8,11 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from calibr import worker as module
 from calibr.core.errors import Upstream
 from calibr.core.ids import TenantId
 from calibr.monitor import Metrics
-from calibr.worker import Job, JobKind, Run, Worker, Workshop
+from calibr.worker import loop as module
+from calibr.worker.loop import Job, JobKind, Run, Worker, Workshop
 
 TENANT = TenantId(uuid4())
 SYNC, PREVIEW = (Job(kind, TENANT, uuid4()) for kind in (JobKind.SYNC, JobKind.PREVIEW))

@@ -1,8 +1,16 @@
 """The routers, one file per feature. A handler reads as its permission, its input and one call of the feature."""
 
-from calibr.http.routes import audit, operations, plans, price_changes, tenancy
+from calibr.http.routes import audit, catalog, connections, operations, plans, price_changes, tenancy
 
-ROUTERS = (operations.router, tenancy.router, price_changes.router, plans.router, audit.router)
+ROUTERS = (
+    operations.router,
+    tenancy.router,
+    connections.router,
+    catalog.router,
+    price_changes.router,
+    plans.router,
+    audit.router,
+)
 
 TAGS = [
     {"name": "operations", "description": "Health, metrics and this document: no token needed."},

@@ -23,7 +23,8 @@ class ProgressView:
 
     to_write: int
     done: int
-    counts: dict[ItemState, int]
+    counts: dict[str, int]
+    """By state of the item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,10 @@ def item(found: Item) -> ItemView:
     )
 
 
+def _progress(found: Progress) -> ProgressView:
+    return ProgressView(found.to_write, found.done, {state.value: number for state, number in found.counts.items()})
+
+
 def _price(price: Price) -> PriceView:
     return PriceView(price.unit_amount, price.compare_at)
 
@@ -148,5 +153,5 @@ SHARED = tuple(name for name in PriceChangeBrief.__dataclass_fields__ if name no
 def _shared(change: PriceChange, progress: Progress) -> dict[str, Any]:
     values: dict[str, Any] = {name: getattr(change, name) for name in SHARED}
     values["price_list_ids"] = list(change.price_list_ids)
-    values["progress"] = ProgressView(progress.to_write, progress.done, dict(progress.counts))
+    values["progress"] = _progress(progress)
     return values

@@ -1,0 +1,149 @@
+"""Puts the program together: settings, database, vault, connectors, API, worker. Decides nothing else."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from types import FrameType, MappingProxyType
+from typing import Final
+
+import structlog
+from starlette.types import ASGIApp
+
+from calibr.changes.apply import ApplySettings
+from calibr.changes.preview import PreviewSettings
+from calibr.connectors import shopify
+from calibr.connectors.port import ConnectorFactory
+from calibr.db import Database, OpenDatabase
+from calibr.http import ApiServices, build_api
+from calibr.http.server import HttpServer
+from calibr.monitor import HealthChecks, Metrics, configure_logging
+from calibr.settings import Settings, master_key, prepare_data_dir, wants_console_logs
+from calibr.vault import Vault
+from calibr.worker import Jobs, JobSettings, Worker
+
+CONNECTORS: Final[Mapping[str, ConnectorFactory]] = MappingProxyType({shopify.KIND: shopify.create})
+
+log = structlog.stdlib.get_logger("calibr.app")
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """Everything that one process of Calibr has. `worker` is None where it is switched off."""
+
+    database: Database
+    vault: Vault
+    metrics: Metrics
+    api: ASGIApp
+    worker: Worker | None
+
+
+@contextmanager
+def open_database(settings: Settings, key: bytes) -> Iterator[Database]:
+    """The database at the current schema: the one that is set, or the embedded one."""
+    if settings.database_url is not None:
+        opened = OpenDatabase.external(settings.database_url.get_secret_value(), key)
+    else:
+        opened = OpenDatabase.embedded(prepare_data_dir(settings) / "postgres", key)
+    with opened:
+        yield opened.database
+
+
+@contextmanager
+def create_app(settings: Settings) -> Iterator[Application]:
+    """Open what the program needs, and close it in reverse order. The worker runs as long as this is open."""
+    key = master_key(settings)
+    with open_database(settings, key) as database, ExitStack() as closing:
+        vault, metrics = Vault(key), Metrics()
+        worker = _worker(settings, database, vault, metrics) if settings.worker_enabled else None
+        if worker is not None:
+            worker.start()
+            closing.callback(worker.stop)
+        services = ApiServices(
+            database=database,
+            vault=vault,
+            connectors=CONNECTORS,
+            metrics=metrics,
+            health=_health(database, worker),
+            wake_worker=worker.wake if worker is not None else _nobody_to_wake,
+            version=version("calibr"),
+        )
+        yield Application(database, vault, metrics, build_api(services), worker)
+
+
+def serve(settings: Settings, *, on_ready: Callable[[str], None] | None = None) -> None:
+    """Run until SIGTERM or SIGINT, then end in order: requests, jobs, database. `on_ready` gets the address.
+
+    A second signal ends the process at once; what it was doing is safe to be taken up again.
+    """
+    configure_logging(console=wants_console_logs(settings), level=settings.log_level)
+    with (
+        _told_to_stop() as told,
+        create_app(settings) as application,
+        HttpServer(application.api, host=settings.host, port=settings.port) as server,
+    ):
+        log.info("server.started", url=server.url, worker=application.worker is not None)
+        if on_ready is not None:
+            on_ready(server.url)
+        told.wait()
+        log.info("server.stopping")
+    log.info("server.stopped")
+
+
+def work(settings: Settings) -> None:
+    """Run a worker without an API until SIGTERM or SIGINT."""
+    configure_logging(console=wants_console_logs(settings), level=settings.log_level)
+    with _told_to_stop() as told, create_app(settings.model_copy(update={"worker_enabled": True})):
+        told.wait()
+
+
+def _worker(settings: Settings, database: Database, vault: Vault, metrics: Metrics) -> Worker:
+    pace = JobSettings(
+        work_dir=prepare_data_dir(settings) / "work",
+        preview=PreviewSettings(lease_s=settings.worker_lease_s),
+        apply=ApplySettings(batch_size=settings.worker_batch, lease_s=settings.worker_lease_s),
+    )
+    stopping = threading.Event()
+    jobs = Jobs(database, vault, CONNECTORS, metrics, pace, stopping)
+    return Worker(jobs.workshop(), concurrency=settings.worker_concurrency, metrics=metrics, stopping=stopping)
+
+
+def _health(database: Database, worker: Worker | None) -> HealthChecks:
+    probes: dict[str, Callable[[], str | None]] = {"database": partial(_ping, database)}
+    if worker is not None:
+        probes["worker"] = worker.health
+    return HealthChecks(probes)
+
+
+def _ping(database: Database) -> None:
+    database.ping()
+
+
+def _nobody_to_wake() -> None:
+    """Workers of other processes poll."""
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[threading.Event]:
+    """An event that the first SIGTERM or SIGINT sets. Afterwards the signals mean what they meant before."""
+    told = threading.Event()
+    signals = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in signals}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def tell(_number: int, _frame: FrameType | None) -> None:
+        told.set()
+        restore()
+
+    for number in signals:
+        signal.signal(number, tell)
+    try:
+        yield told
+    finally:
+        restore()

@@ -1,0 +1,54 @@
+"""What the API shows of connections, syncs and price lists. Products and prices are shown as the catalog reads them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import WithJsonSchema
+
+from calibr.catalog import Connection, SyncRun
+
+OptionalObject = Annotated[Any, WithJsonSchema({"type": ["object", "null"]})]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionView:
+    """A link to one store. Its secrets are never shown."""
+
+    id: UUID
+    kind: str
+    name: str
+    state: Literal["active", "failing", "disabled"]
+    config: dict[str, Any]
+    health: OptionalObject
+    created_at: datetime
+    first_synced_at: datetime | None
+    last_synced_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncView:
+    """One reading of a store's catalog."""
+
+    id: UUID
+    connection_id: UUID
+    state: Literal["queued", "running", "completed", "failed"]
+    stage: str
+    rows_read: int
+    rows_total: int | None
+    summary: OptionalObject
+    error: str | None
+    requested_by: str
+    created_at: datetime
+    finished_at: datetime | None
+
+
+def connection(found: Connection) -> ConnectionView:
+    """The view of a connection."""
+    return ConnectionView(**{name: getattr(found, name) for name in ConnectionView.__dataclass_fields__})
+
+
+def sync(found: SyncRun) -> SyncView:
+    """The view of a sync."""
+    return SyncView(**{name: getattr(found, name) for name in SyncView.__dataclass_fields__})

@@ -1,0 +1,143 @@
+"""How each kind of work is found and done: which feature is called, as whom, with which connector."""
+
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from calibr import access, catalog
+from calibr.changes import reads as change_reads
+from calibr.changes.apply import ApplySettings, RunHooks, run_apply
+from calibr.changes.lifecycle import ChangeState, ItemState
+from calibr.changes.preview import PreviewSettings, run_preview
+from calibr.connectors.port import Connector, ConnectorFactory
+from calibr.core.ids import ConnectionId, PriceChangeId, SyncId, TenantId, new_uuid
+from calibr.db import Context, Database, Role, Session
+from calibr.monitor import Metrics
+from calibr.vault import Vault
+from calibr.worker.loop import Job, JobKind, Workshop
+
+ACTOR = "system:worker"
+KIND_OF_STATE = MappingProxyType({
+    ChangeState.PREVIEWING: JobKind.PREVIEW,
+    ChangeState.APPLYING: JobKind.APPLY,
+    ChangeState.ABORTING: JobKind.APPLY,
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class JobSettings:
+    """How jobs pace themselves, and where they may put files."""
+
+    work_dir: Path
+    preview: PreviewSettings = field(default_factory=PreviewSettings)
+    apply: ApplySettings = field(default_factory=ApplySettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """The work of one process. `stopping` tells a long run to end where another one can go on."""
+
+    database: Database
+    vault: Vault
+    connectors: Mapping[str, ConnectorFactory]
+    metrics: Metrics
+    settings: JobSettings
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def workshop(self) -> Workshop:
+        """What the loop needs."""
+        return Workshop(
+            tenants=self.database.directory,
+            find=self.find,
+            run={
+                JobKind.SYNC: self.sync,
+                JobKind.PREVIEW: self.preview,
+                JobKind.APPLY: self.apply,
+                JobKind.HOUSEKEEPING: self.keep_house,
+            },
+        )
+
+    def find(self, tenant_id: TenantId) -> list[Job]:
+        """What is to be done for a tenant and is not in somebody's hands."""
+        with self._session(tenant_id) as session:
+            syncs = [Job(JobKind.SYNC, tenant_id, sync_id) for sync_id in catalog.find_syncs(session)]
+            work = [Job(KIND_OF_STATE[state], tenant_id, id_) for id_, state in change_reads.list_work(session)]
+        return syncs + work
+
+    def sync(self, job: Job) -> None:
+        """Read a store's catalog."""
+        sync_id, context = SyncId(job.subject), _context(job.tenant_id)
+        with self._session(job.tenant_id) as session:
+            connection_id = catalog.get_sync(session, sync_id).connection_id
+            connector = self._connector(session, connection_id)
+        try:
+            with self._folder() as folder:
+                catalog.run_sync(self.database, context, sync_id, connector, folder)
+        finally:
+            connector.close()
+
+    def preview(self, job: Job) -> None:
+        """Compute a plan."""
+        run_preview(
+            self.database,
+            _context(job.tenant_id),
+            PriceChangeId(job.subject),
+            self.settings.preview,
+            self._opener(job.tenant_id),
+        )
+
+    def apply(self, job: Job) -> None:
+        """Write a plan to its stores."""
+        run_apply(
+            self.database,
+            _context(job.tenant_id),
+            PriceChangeId(job.subject),
+            self._opener(job.tenant_id),
+            self.settings.apply,
+            RunHooks(self.stopping, self._count_items),
+        )
+
+    def keep_house(self, job: Job) -> None:
+        """Forget what nobody needs any more."""
+        with self._session(job.tenant_id) as session:
+            access.forget_old_keys(session)
+
+    def _count_items(self, state: ItemState, number: int) -> None:
+        self.metrics.apply_items.labels(state.value).inc(number)
+
+    def _opener(self, tenant_id: TenantId) -> Callable[[ConnectionId], Connector]:
+        """Opens the connector of a connection for one run, which closes it."""
+
+        def open_connector(connection_id: ConnectionId) -> Connector:
+            with self._session(tenant_id) as session:
+                return self._connector(session, connection_id)
+
+        return open_connector
+
+    def _connector(self, session: Session, connection_id: ConnectionId) -> Connector:
+        return catalog.open_connector(session, connection_id, self.vault, self.connectors)
+
+    @contextmanager
+    def _session(self, tenant_id: TenantId) -> Iterator[Session]:
+        with self.database.session(_context(tenant_id), role=Role.WORKER) as session:
+            yield session
+
+    @contextmanager
+    def _folder(self) -> Iterator[Path]:
+        """A private folder that is gone afterwards."""
+        self.settings.work_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix="job-", dir=self.settings.work_dir))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _context(tenant_id: TenantId) -> Context:
+    """The features put a job into the story of what it works on."""
+    return Context(tenant_id, ACTOR, new_uuid())
