@@ -108,7 +108,7 @@ def _leaves(path: str, command: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN4
 def _parameter(parameter: Any) -> str:  # noqa: ANN401 - same
     about = getattr(parameter, "help", None) or ""
     if parameter.param_type_name == "argument":
-        return f"- `{parameter.human_readable_name.upper()}` {about}".rstrip()
+        return f"- `{parameter.name.upper()}` {about}".rstrip()
     names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
     return "" if "--help" in parameter.opts else f"- {names} {about}".rstrip()
 
