@@ -1,17 +1,29 @@
-"""What a plan would do, in numbers: set-based over its items or, before anything is stored, over the catalog."""
+"""What a plan would do, in numbers: set-based over its stored items, part by part or whole."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import RowMapping, Select, TextClause, select, text
 
-from calibr.catalog import ProductLabel, product_labels
+from calibr.catalog import product_labels
 from calibr.changes.lifecycle import ItemState
-from calibr.changes.summary import EDGES_BP, MOVERS, STAYS, ItemGroup, Sums
+from calibr.changes.summary import EDGES_BP, MOVERS, STAYS, ItemGroup, Mover, Sums
 from calibr.changes.tables import price_change_item
 from calibr.core.ids import PriceChangeId, PriceListId, ProductId
 from calibr.db import Session
 from calibr.pricing import TraceLayout, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Items of one price list with `above < product <= up_to`; None leaves a side open."""
+
+    price_list_id: PriceListId
+    above: ProductId | None = None
+    up_to: ProductId | None = None
+
 
 # The floor of the change in basis points: amounts are not negative, so that the truncating division gives the floor.
 # The largest product is 10^16. A price that rises from 0 counts as above every edge.
@@ -29,47 +41,45 @@ _GROUPS = """
     select currency, verdict, reason, binding, before_amount, after_amount, trace, trace[1] as unit_cost,
       verdict <> 'blocked' as proposed,
       case when after_amount is not distinct from before_amount then :stays
-           else 1 + coalesce(width_bucket({change_bp}, cast(:edges as bigint[])), :above) end as bucket,
+           else 1 + coalesce(width_bucket({change_bp}, cast(:edges as bigint[])), :above_all) end as bucket,
       coalesce(sign(after_amount - before_amount)::int, 0) as direction
     from calibr.price_change_item
-    where change_id = :change offset 0) items
+    where {items} offset 0) items
   group by currency, verdict, reason, binding, bucket, direction
 """
 
 _MOVERS = """
-  select product_id, price_list_id, currency, before_amount as before, after_amount as after,
-    after_amount - before_amount as delta, {change_bp} as change_bp
+  select product_id, price_list_id, currency, before_amount as before, after_amount as after, {change_bp} as change_bp
   from calibr.price_change_item
-  where change_id = :change and after_amount {side} before_amount
+  where {items} and after_amount {side} before_amount
   order by {change_bp} {order}, after_amount - before_amount {order}, product_id limit :limit
 """
 
 
-def item_groups(session: Session, change_id: PriceChangeId, layout: TraceLayout | None) -> list[ItemGroup]:
-    """The items of a plan in groups. `layout` is that of its traces; None where no rule was evaluated (a rollback)."""
-    names = {"change": change_id, "edges": list(EDGES_BP), "stays": STAYS, "above": len(EDGES_BP)}
-    return [_group(row) for row in session.execute(_groups(layout), names).mappings()]
+def item_groups(
+    session: Session, change_id: PriceChangeId, layout: TraceLayout | None, part: Part | None = None
+) -> list[ItemGroup]:
+    """The items of a plan, or of a part of it, in groups.
+
+    `layout` is that of the traces; None where no rule was evaluated (a rollback).
+    """
+    names = {"edges": list(EDGES_BP), "stays": STAYS, "above_all": len(EDGES_BP), **_names(change_id, part)}
+    return [_group(row) for row in session.execute(_groups(layout, part), names).mappings()]
 
 
-def _group(row: RowMapping) -> ItemGroup:
-    proposed = row["items"] if row["verdict"] != Verdict.BLOCKED else 0
-    names = ("before_total", "after_total", "costed", "margin_before", "margin_after")
-    return ItemGroup(
-        **{
-            n: row[n]
-            for n in ("currency", "verdict", "reason", "binding", "bucket", "direction", "items", "rounded_far")
-        },
-        sums=Sums(proposed, *(row[name] for name in names)),
-    )
-
-
-def top_movers(session: Session, change_id: PriceChangeId, *, up: bool) -> list[dict[str, Any]]:
-    """The items whose price moves most in percent, then in amount."""
+def top_movers(session: Session, change_id: PriceChangeId, part: Part | None = None, *, up: bool) -> list[Mover]:
+    """The items whose price rises (or falls) most in percent, then in amount."""
     side, order = (">", "desc nulls first") if up else ("<", "asc")
-    statement = text(_MOVERS.format(change_bp=_CHANGE_BP, side=side, order=order))
-    rows = session.execute(statement, {"change": change_id, "limit": MOVERS}).mappings().all()
-    labels = product_labels(session, [ProductId(row["product_id"]) for row in rows])
-    return [_mover(row, labels.get(ProductId(row["product_id"]))) for row in rows]
+    statement = text(_MOVERS.format(change_bp=_CHANGE_BP, side=side, order=order, items=_where(part)))
+    rows = session.execute(statement, {"limit": MOVERS, **_names(change_id, part)}).mappings()
+    return [Mover(**row) for row in rows]
+
+
+def labeled(session: Session, movers: Iterable[Mover]) -> list[dict[str, Any]]:
+    """Movers as the summary shows them, with what people know the products by."""
+    chosen = list(movers)
+    labels = product_labels(session, [ProductId(mover.product_id) for mover in chosen])
+    return [mover.document(labels.get(ProductId(mover.product_id))) for mover in chosen]
 
 
 def products_to_write(change_id: PriceChangeId, price_list_id: PriceListId) -> Select[tuple[UUID]]:
@@ -80,18 +90,33 @@ def products_to_write(change_id: PriceChangeId, price_list_id: PriceListId) -> S
     )
 
 
-def _mover(row: RowMapping, label: ProductLabel | None) -> dict[str, Any]:
+def _group(row: RowMapping) -> ItemGroup:
+    proposed = row["items"] if row["verdict"] != Verdict.BLOCKED else 0
+    kept = ("currency", "verdict", "reason", "binding", "bucket", "direction", "items", "rounded_far")
+    sums = ("before_total", "after_total", "costed", "margin_before", "margin_after")
+    return ItemGroup(**{name: row[name] for name in kept}, sums=Sums(proposed, *(row[name] for name in sums)))
+
+
+def _where(part: Part | None) -> str:
+    if part is None:
+        return "change_id = :change"
+    bounds = [("product_id > :above", part.above), ("product_id <= :up_to", part.up_to)]
+    return " and ".join(["change_id = :change", "price_list_id = :list", *(b for b, end in bounds if end is not None)])
+
+
+def _names(change_id: PriceChangeId, part: Part | None) -> dict[str, Any]:
+    if part is None:
+        return {"change": change_id}
+    ends = {"above": part.above, "up_to": part.up_to}
     return {
-        **row,
-        "product_id": str(row["product_id"]),
-        "price_list_id": str(row["price_list_id"]),
-        "sku": label.sku if label else None,
-        "title": label.title if label else None,
+        "change": change_id,
+        "list": part.price_list_id,
+        **{name: end for name, end in ends.items() if end is not None},
     }
 
 
-def _groups(layout: TraceLayout | None) -> TextClause:
-    return text(_GROUPS.format(rounded_far=_rounded_far(layout), change_bp=_CHANGE_BP))
+def _groups(layout: TraceLayout | None, part: Part | None) -> TextClause:
+    return text(_GROUPS.format(rounded_far=_rounded_far(layout), change_bp=_CHANGE_BP, items=_where(part)))
 
 
 def _rounded_far(layout: TraceLayout | None) -> str:

@@ -1,6 +1,7 @@
 """Writes and reads single price changes: every statement that touches their rows. Decides nothing."""
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import RowMapping, bindparam, delete, select, text, update
@@ -36,6 +37,12 @@ def get_change(session: Session, change_id: PriceChangeId) -> PriceChange:
     if found is None:
         raise NotFound("price_change.not_found", f"there is no price change {change_id}")
     return change_from(found)
+
+
+def list_plans_before(session: Session, before: datetime, states: Collection[ChangeState]) -> list[PriceChange]:
+    """Changes in `states` whose plan was computed before a time."""
+    wanted = select(*CHANGE_COLUMNS).where(price_change.c.state.in_(states), price_change.c.computed_at < before)
+    return [change_from(row) for row in session.execute(wanted).mappings()]
 
 
 def compare_and_set(session: Session, expected: PriceChange, values: Mapping[str, Any]) -> PriceChange | None:

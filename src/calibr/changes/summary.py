@@ -4,9 +4,11 @@ import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from heapq import nsmallest
 from typing import Any
 from uuid import UUID
 
+from calibr.catalog import ProductLabel
 from calibr.pricing import Verdict
 
 EDGES_BP = (-5000, -3000, -2000, -1500, -1000, -500, 0, 500, 1000, 1500, 2000, 3000, 5000, 10000)
@@ -69,6 +71,45 @@ class ItemGroup:
     items: int
     sums: Sums
     rounded_far: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mover:
+    """An item whose price moves much; `change_bp` is null where it was 0 before."""
+
+    product_id: UUID
+    price_list_id: UUID
+    currency: str
+    before: int
+    after: int
+    change_bp: int | None
+
+    @property
+    def delta(self) -> int:
+        """The change in minor units."""
+        return self.after - self.before
+
+    def document(self, label: ProductLabel | None) -> dict[str, Any]:
+        """As the summary shows it."""
+        shown = {**asdict(self), "product_id": str(self.product_id), "price_list_id": str(self.price_list_id)}
+        return {
+            **shown,
+            "delta": self.delta,
+            "sku": label.sku if label else None,
+            "title": label.title if label else None,
+        }
+
+
+def highest(movers: Iterable[Mover]) -> list[Mover]:
+    """The largest rises: a rise from nothing first, then by percent, then by amount."""
+    return nsmallest(
+        MOVERS, movers, key=lambda m: (m.change_bp is not None, -(m.change_bp or 0), -m.delta, m.product_id)
+    )
+
+
+def lowest(movers: Iterable[Mover]) -> list[Mover]:
+    """The largest falls, by percent, then by amount."""
+    return nsmallest(MOVERS, movers, key=lambda m: (m.change_bp or 0, m.delta, m.product_id))
 
 
 @dataclass(frozen=True, slots=True)

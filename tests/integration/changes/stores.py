@@ -66,6 +66,7 @@ class FakeConnector:
         with store.lock:
             store.reads += 1
             found = {i: store.prices[i] for i in external_ids if i in store.prices}
+        assert currency
         return {i: RemotePrice(i, store.currency, p.unit_amount, p.compare_at) for i, p in found.items()}
 
     def write_prices(self, writes: Iterable[PriceWrite]) -> list[WriteResult]:
@@ -107,7 +108,7 @@ class Shop:
 def make_shop(
     database: Database, context: Context, *, products: int, currency: str = "USD", with_cost: bool = True
 ) -> Shop:
-    """Fill the catalog of a tenant: product n costs 5 + n minor units, asks 1000 + n, and every second one is on sale."""
+    """Fill the catalog of a tenant: product n costs 5 + n and asks 1000 + n; every second one is on sale."""
     connection_id, price_list_id = ConnectionId(new_uuid()), PriceListId(new_uuid())
     ids = tuple(ProductId(new_uuid()) for _ in range(products))
     ids = tuple(sorted(ids))
@@ -126,7 +127,8 @@ _NUMBERED = (
 _PRODUCTS = (
     f"""insert into calibr.product(tenant_id, id, sku, title, sku_norm, title_norm, tags, tags_norm)
         select :tenant, id, 'SKU-' || n, 'Product ' || n, 'sku-' || n, 'product ' || n, tags, tags
-        {_NUMBERED} cross join lateral (select case when n % 2 = 0 then array['sale'] else '{{}}'::text[] end as tags) t""",
+        {_NUMBERED} cross join lateral (
+          select case when n % 2 = 0 then array['sale'] else '{{}}'::text[] end as tags) t""",
     f"""insert into calibr.listing(tenant_id, connection_id, external_id, product_id, group_external_id)
         select :tenant, :connection, 'e' || n, id, 'g' || n / 3 {_NUMBERED}""",
     f"""insert into calibr.price_version(tenant_id, product_id, price_list_id, currency, unit_amount, source)
@@ -144,16 +146,13 @@ def _fill(session: Session, connection_id: ConnectionId, price_list_id: PriceLis
         "currency": currency,
         "name": f"Shop {connection_id}",
     }
-    session.execute(
-        text(
-            "insert into calibr.connection(tenant_id, id, kind, name, name_norm) values (:tenant, :connection, 'fake', :name, lower(:name))"
-        ),
-        names,
-    )
-    session.execute(
-        text(
-            "insert into calibr.price_list(tenant_id, id, connection_id, name, name_norm, currency, is_base) "
-            "values (:tenant, :list, :connection, 'Base', 'base', :currency, true)"
-        ),
-        names,
-    )
+    for statement in _STORE:
+        session.execute(text(statement), names)
+
+
+_STORE = (
+    """insert into calibr.connection(tenant_id, id, kind, name, name_norm)
+       values (:tenant, :connection, 'fake', :name, lower(:name))""",
+    """insert into calibr.price_list(tenant_id, id, connection_id, name, name_norm, currency, is_base)
+       values (:tenant, :list, :connection, 'Base', 'base', :currency, true)""",
+)

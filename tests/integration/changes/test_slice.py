@@ -1,14 +1,10 @@
 """The whole way of a price change, from a draft to the store."""
 
-from collections.abc import Callable
-
 from journeys import Journey
-from sqlalchemy import text
 from stores import Shop
 
 from calibr.changes.lifecycle import ChangeState, ItemState
 from calibr.changes.model import Price
-from calibr.changes.reads import list_items
 from calibr.db import Context, Database
 
 

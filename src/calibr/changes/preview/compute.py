@@ -3,30 +3,30 @@
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from calibr.catalog import PriceList, list_price_lists, plan_source, product_ids_split
 from calibr.changes.lease import Lease
 from calibr.changes.model import PriceChange
+from calibr.changes.reads_summary import Part, item_groups, top_movers
 from calibr.changes.repository_plan import insert_items, lock_plan_for_writing
 from calibr.changes.rules import ListRules, bind_all, rules_of
-from calibr.changes.summary import NotApplied, Selection
-from calibr.core.ids import ProductId
+from calibr.changes.summary import ItemGroup, Mover, NotApplied, Selection, highest, lowest
 from calibr.db import Context, Database, Role, Session
-from calibr.pricing import CompiledPlan, TraceLayout, compile_plan, layout_of
-
-Range = tuple[ProductId | None, ProductId | None]
+from calibr.pricing import CompiledPlan, compile_plan, layout_of
 
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """A plan whose items are written and not yet sealed."""
+    """A plan whose items are written and counted, and not yet sealed."""
 
     computed_at: datetime
     items: int
     selection: Selection
+    groups: list[ItemGroup]
     not_applied: tuple[NotApplied, ...]
-    layout: TraceLayout
+    highest: list[Mover]
+    lowest: list[Mover]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +34,24 @@ class _Share:
     """A range of the products of a price list, which one transaction takes."""
 
     rules: ListRules
-    products: Range
+    part: Part
     computed_at: datetime
 
     def compiled(self, session: Session) -> CompiledPlan:
-        price_list_id = self.rules.price_list.id
-        source = plan_source(session, price_list_id, computed_at=self.computed_at, product_range=self.products)
+        part = self.part
+        products = (part.above, part.up_to)
+        source = plan_source(session, part.price_list_id, computed_at=self.computed_at, product_range=products)
         return compile_plan(self.rules.rules, source)
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What one transaction wrote."""
+
+    items: int
+    groups: list[ItemGroup]
+    highest: list[Mover]
+    lowest: list[Mover]
 
 
 class PlanWriter:
@@ -60,27 +71,45 @@ class PlanWriter:
             with ThreadPoolExecutor(parallel, "preview") as pool:
                 writing = [self._start(pool, session, rules, parallel, snapshot) for rules in bound]
                 counted = [_selection(session, rules) for rules in bound]
-                items = [sum(share.result() for share in shares) for shares in writing]
+                lists = [[share.result() for share in shares] for shares in writing]
+            items = [sum(share.items for share in shares) for shares in lists]
             known = [c or Selection(selected=n) for c, n in zip(counted, items, strict=True)]
-            not_applied = tuple(n for rules in bound for n in rules.not_applied)
-            layout = layout_of(bound[0].rules)
-            return Computed(session.now, sum(items), sum(known, Selection()), not_applied, layout)
+            written = list(chain.from_iterable(lists))
+            return Computed(
+                session.now,
+                sum(items),
+                sum(known, Selection()),
+                list(chain.from_iterable(w.groups for w in written)),
+                tuple(n for rules in bound for n in rules.not_applied),
+                highest(chain.from_iterable(w.highest for w in written)),
+                lowest(chain.from_iterable(w.lowest for w in written)),
+            )
 
     def _start(
         self, pool: ThreadPoolExecutor, session: Session, rules: ListRules, parallel: int, snapshot: str
-    ) -> list[Future[int]]:
-        borders = [None, *product_ids_split(session, rules.price_list.id, parallel), None]
-        return [pool.submit(self._write, _Share(rules, r, session.now), snapshot) for r in pairwise(borders)]
+    ) -> list[Future[_Written]]:
+        price_list_id = rules.price_list.id
+        borders = [None, *product_ids_split(session, price_list_id, parallel), None]
+        shares = [_Share(rules, Part(price_list_id, *ends), session.now) for ends in pairwise(borders)]
+        return [pool.submit(self._write, share, snapshot) for share in shares]
 
     def _price_lists(self, session: Session) -> list[PriceList]:
         wanted = set(self._change.price_list_ids)
         return [p for p in list_price_lists(session) if p.id in wanted]
 
-    def _write(self, share: _Share, snapshot: str) -> int:
+    def _write(self, share: _Share, snapshot: str) -> _Written:
+        """Write and count a share; the counts read what this transaction just wrote."""
+        change_id, part = self._change.id, share.part
         with self._database.session(self._context, role=Role.WORKER, snapshot=snapshot) as session:
-            lock_plan_for_writing(session, self._change.id)
+            lock_plan_for_writing(session, change_id)
             self._require_lease()
-            return insert_items(session, self._change.id, share.compiled(session).items)
+            items = insert_items(session, change_id, share.compiled(session).items)
+            return _Written(
+                items,
+                item_groups(session, change_id, layout_of(share.rules.rules), part),
+                top_movers(session, change_id, part, up=True),
+                top_movers(session, change_id, part, up=False),
+            )
 
     def _require_lease(self) -> None:
         """Look in a transaction of its own: the writing one sees the past."""
@@ -92,6 +121,6 @@ def _selection(session: Session, rules: ListRules) -> Selection | None:
     """What the items do not tell; None where they tell all, which saves reading the catalog once more."""
     if not rules.rules.transform.leaves_the_rest and not rules.rules.selector.has_not:
         return None
-    counts = _Share(rules, (None, None), session.now).compiled(session).counts
+    counts = _Share(rules, Part(rules.price_list.id), session.now).compiled(session).counts
     row = session.execute(counts).mappings().one()
     return Selection(row["selected"], row["left"], row["selected_as_missing"])

@@ -13,7 +13,7 @@ from calibr.changes.lifecycle import ChangeState
 from calibr.changes.model import PriceChange
 from calibr.changes.plan import complete_preview
 from calibr.changes.preview.compute import Computed, PlanWriter
-from calibr.changes.reads_summary import item_groups, products_to_write, top_movers
+from calibr.changes.reads_summary import labeled, products_to_write
 from calibr.changes.repository import get_change
 from calibr.changes.repository_plan import discard_items
 from calibr.changes.seal import seal_items
@@ -106,11 +106,11 @@ class _Preview:
             findings = Findings(
                 selection,
                 computed.not_applied,
-                movers_up=top_movers(session, change.id, up=True),
-                movers_down=top_movers(session, change.id, up=False),
+                movers_up=labeled(session, computed.highest),
+                movers_down=labeled(session, computed.lowest),
                 eta=self._eta(session, change),
             )
-            summary = summarize(item_groups(session, change.id, computed.layout), findings)
+            summary = summarize(computed.groups, findings)
             return _Sealed(header, seal_items(session, header), summary)
 
     def _complete(self, change: PriceChange, sealed: _Sealed) -> None:

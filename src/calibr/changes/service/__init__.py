@@ -2,7 +2,7 @@
 
 from calibr.changes.service.control import abort, pause, resume, start_apply
 from calibr.changes.service.draft import create, edit, request_preview
-from calibr.changes.service.review import approve, cancel, reject, submit
+from calibr.changes.service.review import approve, cancel, expire_plans, reject, submit
 from calibr.changes.service.rollback import create_rollback
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "create",
     "create_rollback",
     "edit",
+    "expire_plans",
     "pause",
     "reject",
     "request_preview",

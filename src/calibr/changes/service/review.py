@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from calibr.changes import lifecycle
 from calibr.changes.model import PriceChange
-from calibr.changes.repository import get_change
+from calibr.changes.repository import get_change, list_plans_before
 from calibr.changes.transition import facts_of, transition, user_of
 from calibr.core.errors import Fault, Invalid
 from calibr.core.ids import PriceChangeId
@@ -43,6 +43,12 @@ def reject(session: Session, change_id: PriceChangeId, reason: str) -> PriceChan
     change = get_change(session, change_id)
     payload = {"plan_root": change.plan_root, "reason": reason}
     return transition(session, change, lifecycle.REJECT, values={"reason": reason}, payload=payload)
+
+
+def expire_plans(session: Session, max_plan_age: timedelta) -> list[PriceChangeId]:
+    """Expire what waits for approval or for its start with a plan older than `max_plan_age`. For the worker."""
+    old = list_plans_before(session, session.now - max_plan_age, lifecycle.EXPIRE.sources)
+    return [transition(session, change, lifecycle.EXPIRE, payload={"plan_root": change.plan_root}).id for change in old]
 
 
 def cancel(session: Session, change_id: PriceChangeId, reason: str | None = None) -> PriceChange:

@@ -8,7 +8,7 @@ from calibr.changes import lifecycle
 from calibr.changes.lifecycle import ChangeState, ItemState
 from calibr.changes.model import PriceChange
 from calibr.changes.plan import complete_preview
-from calibr.changes.reads_summary import item_groups, top_movers
+from calibr.changes.reads_summary import item_groups, labeled, top_movers
 from calibr.changes.repository import get_change, insert_change
 from calibr.changes.repository_plan import copy_items_back
 from calibr.changes.seal import seal_items
@@ -77,7 +77,7 @@ def _columns(session: Session, original: PriceChange) -> Mapping[str, Any]:
 def _summary(session: Session, rollback_id: PriceChangeId, items: int) -> dict[str, Any]:
     findings = Findings(
         Selection(selected=items),
-        movers_up=top_movers(session, rollback_id, up=True),
-        movers_down=top_movers(session, rollback_id, up=False),
+        movers_up=labeled(session, top_movers(session, rollback_id, up=True)),
+        movers_down=labeled(session, top_movers(session, rollback_id, up=False)),
     )
     return summarize(item_groups(session, rollback_id, None), findings)
