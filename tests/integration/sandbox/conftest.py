@@ -32,6 +32,14 @@ def sandbox(start: Starter) -> StartedSandbox:
     return start()
 
 
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartedSandbox]:
+    """One sandbox for all tests of a module that change nothing in it."""
+    config = SandboxConfig(db=tmp_path_factory.mktemp("shop") / "shop.db", bulk_delay_s=0.0)
+    with started_sandbox(config) as started:
+        yield started
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of reference data; tests that need it are skipped where it is absent."""

@@ -114,20 +114,20 @@ def test_the_same_seed_gives_the_same_order(start: Starter, tmp_path: Path, cata
     assert orders[0] == orders[1] != orders[2]
 
 
-def test_variants_can_be_the_root_and_a_filter_applies(sandbox: StartedSandbox) -> None:
+def test_variants_can_be_the_root_and_a_filter_applies(unchanged: StartedSandbox) -> None:
     query = '{ productVariants(query: "vendor:Acme") { edges { node { id title: displayName __typename } } } }'
 
-    operation, lines = _finish(sandbox, query)
+    operation, lines = _finish(unchanged, query)
 
     assert (operation["objectCount"], operation["rootObjectCount"]) == ("2", "2")
     assert sorted(line["title"] for line in lines) == ["Shirt - Blue / Large", "Shirt - Red / Small"]
     assert {line["__typename"] for line in lines} == {"ProductVariant"}
 
 
-def test_an_empty_result_has_no_url(sandbox: StartedSandbox) -> None:
-    run = _run(sandbox, '{ products(query: "vendor:Nobody") { edges { node { id } } } }')
+def test_an_empty_result_has_no_url(unchanged: StartedSandbox) -> None:
+    run = _run(unchanged, '{ products(query: "vendor:Nobody") { edges { node { id } } } }')
 
-    operation = _await(sandbox, run["bulkOperation"]["id"], "COMPLETED")
+    operation = _await(unchanged, run["bulkOperation"]["id"], "COMPLETED")
 
     assert (operation["url"], operation["objectCount"]) == (None, "0")
 
@@ -191,10 +191,10 @@ def test_a_canceled_operation_ends_without_result_and_makes_room(start: Starter,
         (None, {"field": None, "message": "A bulk operation cannot be canceled when it is completed"}),
     ],
 )
-def test_what_cannot_be_canceled_says_why(sandbox: StartedSandbox, gid: str | None, error: dict[str, Any]) -> None:
-    wanted = gid or _finish(sandbox)[0]["id"]
+def test_what_cannot_be_canceled_says_why(unchanged: StartedSandbox, gid: str | None, error: dict[str, Any]) -> None:
+    wanted = gid or _finish(unchanged)[0]["id"]
 
-    payload = sandbox.client.graphql(CANCEL, {"id": wanted}).data["bulkOperationCancel"]
+    payload = unchanged.client.graphql(CANCEL, {"id": wanted}).data["bulkOperationCancel"]
 
     assert payload["userErrors"] == [error]
     assert payload["bulkOperation"] == (None if gid else {"id": wanted, "status": "COMPLETED"})
@@ -216,12 +216,12 @@ def test_operations_are_listed_newest_first_and_by_status(start: Starter) -> Non
     assert sandbox.client.graphql(query).data["currentBulkOperation"] == {"id": second}
 
 
-def test_recorded_argument_errors_are_given_in_the_same_words(sandbox: StartedSandbox, shared_data: Path) -> None:
+def test_recorded_argument_errors_are_given_in_the_same_words(unchanged: StartedSandbox, shared_data: Path) -> None:
     path = shared_data / "shopify" / "recorded" / "2026-04" / "bulk-operations"
     recorded = json.loads((path / "bulk-operations-read-arg-validation.json").read_text(encoding="utf-8"))["cases"]
     compared = 0
     for name, case in recorded.items():
-        answer = sandbox.client.graphql(case["query"], case["variables"]).body
+        answer = unchanged.client.graphql(case["query"], case["variables"]).body
         theirs = case["response"]
 
         assert [e["message"] for e in answer.get("errors", [])] == [e["message"] for e in theirs.get("errors", [])], (
@@ -234,6 +234,6 @@ def test_recorded_argument_errors_are_given_in_the_same_words(sandbox: StartedSa
     assert compared == 8
 
 
-def test_a_result_that_does_not_exist_is_not_found(sandbox: StartedSandbox) -> None:
-    assert sandbox.client.request("GET", "/sandbox/bulk-results/nothing.jsonl").status == 404
-    assert sandbox.client.request("GET", "/sandbox/bulk-results/..%2Fshop.db").status == 404
+def test_a_result_that_does_not_exist_is_not_found(unchanged: StartedSandbox) -> None:
+    assert unchanged.client.request("GET", "/sandbox/bulk-results/nothing.jsonl").status == 404
+    assert unchanged.client.request("GET", "/sandbox/bulk-results/..%2Fshop.db").status == 404

@@ -44,13 +44,13 @@ def test_a_merchants_edit_changes_price_date_and_journal_but_counts_no_remote_wr
     ],
 )
 def test_bad_input_is_refused_with_a_sentence(
-    sandbox: StartedSandbox, path: str, body: object, status: int, message: str
+    unchanged: StartedSandbox, path: str, body: object, status: int, message: str
 ) -> None:
-    answer = sandbox.client.request("POST", path, body)
+    answer = unchanged.client.request("POST", path, body)
 
     assert answer.status == status
     assert message in answer.body["error"]
-    assert _price(sandbox) == "10.00"
+    assert _price(unchanged) == "10.00"
 
 
 @pytest.mark.parametrize(("kind", "written"), [("drop_before_commit", False), ("drop_after_commit", True)])

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from calibr_sandbox.client import SandboxClient
 
 UPDATE = """mutation($id: ID!, $rows: [ProductVariantsBulkInput!]!) {
@@ -76,25 +78,33 @@ def test_acknowledged_writes_survive_kill_9(tmp_path: Path) -> None:
     assert stored == {variant: last[variant] for variant in stored}
 
 
-def test_an_operation_that_ran_when_the_server_died_is_taken_up_again(tmp_path: Path) -> None:
+def _await_status(client: SandboxClient, gid: str, status: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 15
+    query = f'{{ bulkOperation(id: "{gid}") {{ status objectCount url }} }}'
+    while True:
+        found: dict[str, Any] = client.graphql(query).data["bulkOperation"]
+        if found["status"] == status:
+            return found
+        assert time.monotonic() < deadline, found
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("status", ["CREATED", "RUNNING"])
+def test_an_operation_that_was_open_when_the_server_died_is_taken_up_again(tmp_path: Path, status: str) -> None:
     options = ("--db", str(tmp_path / "shop.db"), "--products", "100")
-    with _serving(*options, "--bulk-delay", "30") as (process, client, _):
+    with _serving(*options, "--bulk-delay", "1") as (process, client, _):
         gid = client.graphql(RUN).data["bulkOperationRunQuery"]["bulkOperation"]["id"]
+        _await_status(client, gid, status)
         os.kill(process.pid, signal.SIGKILL)
     leftover = tmp_path / "shop.db.bulk" / "leftover.jsonl"
     leftover.write_text("half a li")
 
     with _serving(*options, "--bulk-delay", "0") as (_, client, ready):
-        query = f'{{ bulkOperation(id: "{gid}") {{ status objectCount url }} }}'
-        deadline = time.monotonic() + 15
-        while (found := client.graphql(query).data["bulkOperation"])["status"] != "COMPLETED":
-            assert time.monotonic() < deadline, found
-            time.sleep(0.01)
+        found = _await_status(client, gid, "COMPLETED")
+        lines = client.request("GET", found["url"].removeprefix(ready["url"])).body
 
-        assert found["url"].startswith(ready["url"])
-        assert client.request("GET", found["url"].removeprefix(ready["url"])).body.count(b"\n") == int(
-            found["objectCount"]
-        )
+    assert found["url"].startswith(ready["url"])
+    assert lines.count(b"\n") == int(found["objectCount"]) > 0
     assert not leftover.exists()
 
 

@@ -139,12 +139,16 @@ def test_a_token_without_the_scope_cannot_write(start: Starter) -> None:
 
 def test_a_write_dates_the_variant_and_its_product(sandbox: StartedSandbox) -> None:
     query = "{ products(first: 2) { nodes { updatedAt variants(first: 2) { nodes { updatedAt } } } } }"
-    _update(sandbox, [{"id": RED, "price": "9.99"}])
+    update = UPDATE.replace("product { id } productVariants { id", "product { updatedAt } productVariants { updatedAt")
 
+    answer = sandbox.client.graphql(update, {"id": SHIRT, "rows": [{"id": RED, "price": "9.99"}]})
+
+    payload = answer.data["productVariantsBulkUpdate"]
     shirt, mug = sandbox.client.graphql(query).data["products"]["nodes"]
-
-    assert shirt["updatedAt"] == shirt["variants"]["nodes"][0]["updatedAt"] > "2026-01-01T00:00:01Z"
-    assert shirt["variants"]["nodes"][1]["updatedAt"] == "2026-01-01T00:00:01Z"
+    written = payload["productVariants"][0]["updatedAt"]
+    assert written > "2026-01-01T00:00:02Z"
+    assert written == payload["product"]["updatedAt"] == shirt["updatedAt"]
+    assert [row["updatedAt"] for row in shirt["variants"]["nodes"]] == [written, "2026-01-01T00:00:01Z"]
     assert mug["updatedAt"] == "2026-01-01T00:00:02Z"
 
 

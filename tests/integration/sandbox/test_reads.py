@@ -1,11 +1,13 @@
 """Reading the catalog, and how a call that cannot be answered is refused."""
 
 import base64
+import socket
 
 import pytest
 
 from calibr_sandbox.client import Answer
 from calibr_sandbox.csv_load import load_csv
+from calibr_sandbox.server import listen
 from calibr_sandbox.testing import StartedSandbox, Starter
 
 PRODUCTS = """query($first: Int, $last: Int, $after: String, $before: String, $reverse: Boolean, $query: String) {
@@ -17,9 +19,9 @@ RED, BLUE, MUG = (f"gid://shopify/ProductVariant/{45_100_000_000_001 + n}" for n
 SHIRT = "gid://shopify/Product/8100000000001"
 
 
-def test_the_shop_and_the_scopes_of_the_app(sandbox: StartedSandbox) -> None:
+def test_the_shop_and_the_scopes_of_the_app(unchanged: StartedSandbox) -> None:
     query = "{ shop { name myshopifyDomain currencyCode plan { publicDisplayName shopifyPlus partnerDevelopment } } "
-    data = sandbox.client.graphql(query + "currentAppInstallation { accessScopes { handle } } }").data
+    data = unchanged.client.graphql(query + "currentAppInstallation { accessScopes { handle } } }").data
 
     assert data["shop"]["currencyCode"] == "USD"
     assert data["shop"]["plan"] == {"publicDisplayName": "Plus", "shopifyPlus": True, "partnerDevelopment": False}
@@ -27,13 +29,13 @@ def test_the_shop_and_the_scopes_of_the_app(sandbox: StartedSandbox) -> None:
     assert scopes == ["read_inventory", "read_markets", "read_products", "write_products"]
 
 
-def test_a_product_shows_all_its_fields(sandbox: StartedSandbox) -> None:
+def test_a_product_shows_all_its_fields(unchanged: StartedSandbox) -> None:
     query = """query($id: ID!) { product(id: $id) { legacyResourceId title handle vendor productType status tags
       createdAt updatedAt options { name position values } variantsCount { count precision } variants(first: 10) {
         nodes { id title displayName sku barcode price compareAtPrice position selectedOptions { name value }
           inventoryItem { id sku unitCost { amount currencyCode } } product { id } createdAt updatedAt } } } }"""
 
-    product = sandbox.client.graphql(query, {"id": SHIRT}).data["product"]
+    product = unchanged.client.graphql(query, {"id": SHIRT}).data["product"]
 
     variants = product.pop("variants")["nodes"]
     assert product == {
@@ -74,12 +76,12 @@ def test_a_product_shows_all_its_fields(sandbox: StartedSandbox) -> None:
     assert (variants[0]["compareAtPrice"], variants[0]["inventoryItem"]["unitCost"]) == (None, None)
 
 
-def test_nodes_keep_the_order_of_the_ids_with_null_for_the_unknown(sandbox: StartedSandbox) -> None:
+def test_nodes_keep_the_order_of_the_ids_with_null_for_the_unknown(unchanged: StartedSandbox) -> None:
     query = """query($ids: [ID!]!) { nodes(ids: $ids) { __typename id ... on ProductVariant { price }
       ... on Product { title } ... on InventoryItem { unitCost { amount } } } }"""
     ids = [BLUE, "gid://shopify/ProductVariant/1", SHIRT, "gid://shopify/InventoryItem/47100000000002", BLUE]
 
-    nodes = sandbox.client.graphql(query, {"ids": ids}).data["nodes"]
+    nodes = unchanged.client.graphql(query, {"ids": ids}).data["nodes"]
 
     assert [node and node["__typename"] for node in nodes] == [
         "ProductVariant",
@@ -95,12 +97,12 @@ def _handles(answer: Answer) -> list[str]:
     return [node["handle"] for node in answer.data["products"]["nodes"]]
 
 
-def test_pages_follow_each_other_in_both_directions(sandbox: StartedSandbox) -> None:
-    first = sandbox.client.graphql(PRODUCTS, {"first": 1})
+def test_pages_follow_each_other_in_both_directions(unchanged: StartedSandbox) -> None:
+    first = unchanged.client.graphql(PRODUCTS, {"first": 1})
     info = first.data["products"]["pageInfo"]
-    second = sandbox.client.graphql(PRODUCTS, {"first": 1, "after": info["endCursor"]})
-    back = sandbox.client.graphql(PRODUCTS, {"last": 1, "before": second.data["products"]["pageInfo"]["startCursor"]})
-    reverse = sandbox.client.graphql(PRODUCTS, {"first": 5, "reverse": True})
+    second = unchanged.client.graphql(PRODUCTS, {"first": 1, "after": info["endCursor"]})
+    back = unchanged.client.graphql(PRODUCTS, {"last": 1, "before": second.data["products"]["pageInfo"]["startCursor"]})
+    reverse = unchanged.client.graphql(PRODUCTS, {"first": 5, "reverse": True})
 
     assert (_handles(first), info["hasNextPage"], info["hasPreviousPage"]) == (["shirt"], True, False)
     assert _handles(second) == ["mug"]
@@ -110,12 +112,12 @@ def test_pages_follow_each_other_in_both_directions(sandbox: StartedSandbox) -> 
     assert base64.b64decode(info["endCursor"]) == b'{"last_id":8100000000001,"last_value":"8100000000001"}'
 
 
-def test_a_search_filters_products_and_variants(sandbox: StartedSandbox) -> None:
-    assert _handles(sandbox.client.graphql(PRODUCTS, {"first": 5, "query": "tag:SALE vendor:acme"})) == ["shirt"]
-    assert _handles(sandbox.client.graphql(PRODUCTS, {"first": 5, "query": "created_at:>2026-01-01T00:00:01Z"})) == [
+def test_a_search_filters_products_and_variants(unchanged: StartedSandbox) -> None:
+    assert _handles(unchanged.client.graphql(PRODUCTS, {"first": 5, "query": "tag:SALE vendor:acme"})) == ["shirt"]
+    assert _handles(unchanged.client.graphql(PRODUCTS, {"first": 5, "query": "created_at:>2026-01-01T00:00:01Z"})) == [
         "mug"
     ]
-    variants = sandbox.client.graphql('{ productVariants(first: 5, query: "sku:blue") { nodes { id } } }').data
+    variants = unchanged.client.graphql('{ productVariants(first: 5, query: "sku:blue") { nodes { id } } }').data
     assert variants["productVariants"]["nodes"] == [{"id": BLUE}]
 
 
@@ -136,23 +138,23 @@ def test_a_search_filters_products_and_variants(sandbox: StartedSandbox) -> None
     ],
 )  # fmt: skip
 def test_a_call_that_makes_no_sense_is_refused_with_status_200(
-    sandbox: StartedSandbox, query: str, message: str, code: str
+    unchanged: StartedSandbox, query: str, message: str, code: str
 ) -> None:
-    answer = sandbox.client.graphql(query)
+    answer = unchanged.client.graphql(query)
 
     assert answer.status == 200
     assert answer.body["errors"][0]["message"].startswith(message)
     assert answer.body["errors"][0]["extensions"]["code"] == code
 
 
-def test_a_body_that_is_no_call_is_refused(sandbox: StartedSandbox) -> None:
+def test_a_body_that_is_no_call_is_refused(unchanged: StartedSandbox) -> None:
     path = "/admin/api/2026-10/graphql.json"
 
-    assert sandbox.client.request("POST", path).status == 400
-    assert sandbox.client.request("POST", path, ["x"]).body == {
+    assert unchanged.client.request("POST", path).status == 400
+    assert unchanged.client.request("POST", path, ["x"]).body == {
         "errors": {"query": "Required parameter missing or invalid"}
     }
-    assert sandbox.client.request("POST", path, {"query": "{ shop { id } }", "variables": 3}).status == 400
+    assert unchanged.client.request("POST", path, {"query": "{ shop { id } }", "variables": 3}).status == 400
 
 
 def test_a_wrong_token_is_refused(start: Starter) -> None:
@@ -166,8 +168,8 @@ def test_a_wrong_token_is_refused(start: Starter) -> None:
 
 
 @pytest.mark.parametrize(("version", "status"), [("2026-10", 200), ("2024-01", 200), ("2027-01", 200), ("latest", 404)])
-def test_another_version_falls_to_the_one_that_is_served(sandbox: StartedSandbox, version: str, status: int) -> None:
-    answer = sandbox.client.graphql("{ shop { id } }", version=version)
+def test_another_version_falls_to_the_one_that_is_served(unchanged: StartedSandbox, version: str, status: int) -> None:
+    answer = unchanged.client.graphql("{ shop { id } }", version=version)
 
     assert answer.status == status
     assert answer.headers["x-shopify-api-version"] == "2026-10"
@@ -191,3 +193,9 @@ def test_amounts_have_the_decimals_of_the_currency(
 
     assert variant["price"] == shown
     assert variant["inventoryItem"]["unitCost"] == {"amount": cost, "currencyCode": currency}
+
+
+def test_the_listener_names_tcp_so_that_no_answer_waits_for_an_acknowledgment() -> None:
+    """Without the name asyncio leaves Nagle's algorithm on, and each call takes 40 ms."""
+    with listen(0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
