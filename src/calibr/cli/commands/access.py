@@ -50,6 +50,7 @@ def create_token(
     user: Annotated[str | None, Option(help="Whose token, by name or id; your own if left out.")] = None,
     scope: Annotated[list[str] | None, Option(help="A right (repeat); all of the role if left out.")] = None,
     days: Annotated[int, Option(help="How long it lives.")] = 90,
+    print_token: Annotated[bool, Option("--print-token", help="Print nothing but the token.")] = False,
 ) -> None:
     """Make a token. Its text is shown once and never again."""
     body: dict[str, object] = {"name": name, "expires_in_days": days}
@@ -58,7 +59,14 @@ def create_token(
     if scope:
         body["scopes"] = scope
     made = cli.api.post("/v1/tokens", body)
-    cli.result(made, lambda page: _show_token(page, made))
+
+    def show(page: Console) -> None:
+        if print_token:
+            page.print(text(made["token"]), soft_wrap=True)
+        else:
+            _show_token(page, made)
+
+    cli.result(made, show)
 
 
 @command(tokens, "list")

@@ -3,12 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from rich.table import Table
 from typer import Option
 
 from calibr.cli.amounts import NONE, amount, margin_percent
 from calibr.cli.session import Cli
-from calibr.cli.views.table import Column, table, text
+from calibr.cli.views.table import Column, FittedTable, table, text
 
 Product = Mapping[str, Any]
 
@@ -31,7 +30,7 @@ def options_of(product: Product) -> str:
     return "" if values in ([], ["Default Title"]) else " / ".join(values)
 
 
-def _table(found: Sequence[Product], *, wide: bool) -> Table:
+def _table(found: Sequence[Product], *, wide: bool) -> FittedTable:
     columns = [
         Column("SKU"),
         Column("title", shrink=True),

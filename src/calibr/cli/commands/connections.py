@@ -5,7 +5,6 @@ import sys
 from typing import Annotated, Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 from typer import Argument, Context, Option, Typer
 
@@ -15,7 +14,7 @@ from calibr.cli.failures import FAILED, CliError
 from calibr.cli.lookups import find_connection, short
 from calibr.cli.progress import Point, follow
 from calibr.cli.session import Cli
-from calibr.cli.views.table import Cell, Column, moment, table, text
+from calibr.cli.views.table import Cell, Column, FittedTable, moment, table, text
 
 connect: Typer = group("connect", "Connect a store.")
 connections: Typer = group("connections", "Connected stores and their health.", has_default=True)
@@ -134,7 +133,7 @@ def _show(page: Console, connection: Connection) -> None:
             page.print(f"  {label:<12} {value}")
 
 
-def _table(found: list[Connection]) -> Table:
+def _table(found: list[Connection]) -> FittedTable:
     columns = [
         Column("name"),
         Column("kind"),

@@ -6,15 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
+import httpx2
 from rich.console import Console
-from rich.table import Table
-from typer import Exit, Option, Typer
+from typer import Argument, Exit, Option, Typer
 
 from calibr.cli.declare import command, group
 from calibr.cli.failures import FAILED, CliError
 from calibr.cli.output import Output
 from calibr.cli.signals import held_back
+from calibr.cli.views.table import Column, table
 
 app: Typer = group("sandbox", "A stand-in store with Shopify's Admin API, to try things out.")
 
@@ -82,6 +84,25 @@ def generate(
     out.result(loaded, lambda page: _show_loaded(page, loaded))
 
 
+@command(app, "edit")
+def edit(
+    out: Output,
+    variant: Annotated[str, Argument(help="The store's own number of a variant (`channel_refs` of a product).")],
+    price: Annotated[str, Option(help="The new price, such as 19.99.")],
+    shop_url: Annotated[str, Option(help="Where the sandbox store is.")],
+) -> None:
+    """Change a price in the store by hand, as somebody else would, to see what Calibr makes of it."""
+    address = f"{shop_url.rstrip('/')}/sandbox/variants/{quote(variant, safe='')}"
+    try:
+        answer = httpx2.post(address, json={"price": price}, trust_env=False)
+        edited = answer.json()
+    except (httpx2.TransportError, httpx2.InvalidURL, ValueError) as error:
+        raise CliError(f"no sandbox store answers at {shop_url}", FAILED, "cli.unreachable") from error
+    if answer.is_error:
+        raise CliError(str(edited.get("error", answer.status_code)))
+    out.result(edited, lambda page: page.print(f"variant {variant} now costs {edited['price']}"))
+
+
 def _file(chosen: Path | None) -> Path:
     if chosen is not None:
         return chosen
@@ -119,13 +140,9 @@ def _show_ready(page: Console, ready: dict[str, Any]) -> None:
 
 
 def _show_loaded(page: Console, loaded: dict[str, Any]) -> None:
-    page.print(f"{loaded['variants']:,} products in {loaded['products']:,} groups stored")
+    page.print(f"{loaded['variants']:,} variants of {loaded['products']:,} products stored")
     skipped = loaded.get("skipped") or []
-    if not skipped:
-        return
-    table = Table(title=f"{len(skipped):,} rows skipped", title_justify="left", box=None)
-    table.add_column("line", justify="right")
-    table.add_column("reason")
-    for row in skipped:
-        table.add_row(str(row["line"]), str(row["reason"]))
-    page.print(table)
+    if skipped:
+        page.print(f"{len(skipped):,} rows skipped:")
+        rows = [[f"{row['line']:,}", str(row["reason"])] for row in skipped]
+        page.print(table([Column("line", "right"), Column("reason", shrink=True)], rows))

@@ -64,6 +64,7 @@ def create_tenant(
     out: Output,
     name: Annotated[str, Argument(help="What the tenant is called.")],
     admin: Annotated[str, Option(help="Name of its first user, who may do everything.")] = "admin",
+    print_token: Annotated[bool, Option("--print-token", help="Print nothing but the token.")] = False,
     data_dir: DataDir = None,
 ) -> None:
     """Make a tenant with its first user, and print that user's token once."""
@@ -75,6 +76,9 @@ def create_tenant(
     document = {"tenant_id": str(made.tenant_id), "user_id": str(made.user_id), "user": admin, "token": token}
 
     def show(page: Console) -> None:
+        if print_token:
+            page.print(token, soft_wrap=True)
+            return
         page.print(Text.assemble((name, "bold"), f"  {made.tenant_id}"))
         page.print(f"admin   {admin}")
         page.print(f"token   {token}", soft_wrap=True)

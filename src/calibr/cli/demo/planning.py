@@ -16,7 +16,7 @@ from calibr.cli.progress import Point, follow
 from calibr.cli.rule_words import rule_lines
 from calibr.cli.views import summary
 from calibr.cli.views.items import change_cell, moved, verdict_cell
-from calibr.cli.views.table import Cell, Column, table, text
+from calibr.cli.views.table import Cell, Column, FittedTable, table, text
 from calibr.cli.waterfall import outcome, waterfall
 
 Json = dict[str, Any]
@@ -132,7 +132,7 @@ def _tell_summary(scene: Scene, found: Mapping[str, Any]) -> None:
         tell.page.print(line)
 
 
-def _rows(scene: Scene, items: list[Json]) -> Table:
+def _rows(scene: Scene, items: list[Json]) -> FittedTable:
     wide = scene.narrator.width >= _WIDE
     columns = [
         Column("SKU", shrink=not wide),

@@ -3,20 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from rich.table import Table
 from rich.text import Text
 
 from calibr.cli.amounts import amount
 from calibr.cli.histogram import FLAT
 from calibr.cli.lookups import short
-from calibr.cli.views.table import Cell, Column, moment, table, text
+from calibr.cli.views.table import Cell, Column, FittedTable, moment, table, text
 
 Entry = Mapping[str, Any]
 
 _TOLD: Final = ("name", "role", "reason", "kind", "plan_root")
 
 
-def audit_table(entries: Sequence[Entry], names: Mapping[str, str] | None = None) -> Table:
+def audit_table(entries: Sequence[Entry], names: Mapping[str, str] | None = None) -> FittedTable:
     """The entries in their order; `names` turns user ids into names."""
     columns = [
         Column("#", "right", style=FLAT),

@@ -12,7 +12,7 @@ from calibr.cli.lookups import short
 from calibr.cli.rule_words import rule_lines
 from calibr.cli.views import summary
 from calibr.cli.views.items import STATE_STYLES
-from calibr.cli.views.table import Cell, Column, moment, table, text
+from calibr.cli.views.table import Cell, Column, FittedTable, moment, table, text
 
 Change = Mapping[str, Any]
 
@@ -31,7 +31,7 @@ _STYLES: Final = {
 _WIDE: Final = 110
 
 
-def changes_table(changes: Sequence[Change], *, width: int) -> Table:
+def changes_table(changes: Sequence[Change], *, width: int) -> FittedTable:
     """A list of changes, newest first. A wide page has room for whole ids; their ends are as good."""
     columns = [Column("name", shrink=True), Column("state"), Column("items", "right"), Column("created"), Column("id")]
     rows: list[list[Cell]] = [

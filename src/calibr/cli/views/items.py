@@ -3,16 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from rich.table import Table
 from rich.text import Text
 
 from calibr.cli.amounts import NONE, amount, percent_change
 from calibr.cli.histogram import FALL, FLAT, RISE
-from calibr.cli.views.table import Cell, Column, table, text
+from calibr.cli.views.table import Cell, Column, FittedTable, table, text
 from calibr.cli.waterfall import VERDICT_STYLES
 
 Item = Mapping[str, Any]
 
+_ROOMY: Final = 100
+_WIDE: Final = 150
 STATE_STYLES: Final = {
     "applied": "green",
     "noop": "green",
@@ -46,35 +47,27 @@ def verdict_cell(item: Item) -> Text:
     return Text(f"{item['verdict']}{reason}", style=VERDICT_STYLES.get(str(item["verdict"]), ""))
 
 
-def items_table(items: Sequence[Item], *, wide: bool) -> Table:
-    """Rows of a plan. `wide` adds the ids that `change explain` takes, and the state."""
-    columns = [
-        Column("SKU"),
-        Column("title", shrink=True),
-        Column("price", "right"),
-        Column("", "right"),
-        Column("compare-at", "right"),
-        Column("verdict"),
-        Column("bound by"),
-        Column("state"),
-    ]
-    rows = [_row(item) for item in items]
-    if wide:
+def items_table(items: Sequence[Item], *, width: int) -> FittedTable:
+    """Rows of a plan. A narrow page leaves compare-at out; a wide one adds the ids."""
+    columns = [Column("SKU", shrink=True), Column("title", shrink=True), Column("price", "right"), Column("", "right")]
+    if width >= _ROOMY:
+        columns.append(Column("compare-at", "right"))
+    columns += [Column("verdict"), Column("bound by", shrink=True), Column("state")]
+    if width >= _WIDE:
         columns.append(Column("product"))
-        rows = [[*row, str(item["product_id"])] for row, item in zip(rows, items, strict=True)]
-    return table(columns, rows)
+    return table(columns, [_row(item, width) for item in items])
 
 
-def _row(item: Item) -> list[Cell]:
+def _row(item: Item, width: int) -> list[Cell]:
     before, after, currency = item["before"], item["after"], str(item["currency"])
     state = str(item["state"])
-    return [
+    cells: list[Cell] = [
         text(item.get("sku")) or NONE,
         text(item.get("title")),
         moved(before["unit_amount"], after["unit_amount"], currency),
         change_cell(before["unit_amount"], after["unit_amount"]),
-        moved(before["compare_at"], after["compare_at"], currency),
-        verdict_cell(item),
-        text(item.get("binding")),
-        Text(state, style=STATE_STYLES.get(state, "")),
     ]
+    if width >= _ROOMY:
+        cells.append(moved(before["compare_at"], after["compare_at"], currency))
+    cells += [verdict_cell(item), text(item.get("binding")), Text(state, style=STATE_STYLES.get(state, ""))]
+    return [*cells, str(item["product_id"])] if width >= _WIDE else cells

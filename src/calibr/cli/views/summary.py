@@ -10,7 +10,7 @@ from rich.text import Text
 from calibr.cli.amounts import amount, percent_change, share, signed_amount
 from calibr.cli.histogram import FALL, FLAT, RISE, Bucket, histogram
 from calibr.cli.views.items import change_cell, moved
-from calibr.cli.views.table import Cell, Column, table, text
+from calibr.cli.views.table import Cell, Column, FittedTable, table, text
 
 Summary = Mapping[str, Any]
 
@@ -44,7 +44,7 @@ def counts(summary: Summary) -> Table:
     return drawn
 
 
-def money(summary: Summary) -> Table:
+def money(summary: Summary) -> FittedTable:
     """Totals before and after for each currency, and what is left above cost where the cost is known."""
     rows: list[list[Cell]] = []
     for total in summary["currencies"]:
@@ -93,7 +93,7 @@ def held_back(summary: Summary) -> Iterator[Text]:
         )
 
 
-def movers(summary: Summary, limit: int) -> Table:
+def movers(summary: Summary, limit: int) -> FittedTable:
     """The largest moves in each direction."""
     largest: Sequence[Mapping[str, Any]] = [
         *summary["top_movers"]["down"][:limit],

@@ -22,7 +22,6 @@ from calibr.cli.waterfall import outcome, waterfall
 Limit = Annotated[int, Option(min=1, help="At most this many rows.")]
 
 _NOT_FOUND = 404
-_WIDE = 150
 _BARS = 100
 
 
@@ -62,7 +61,7 @@ def items(
     found = find_change(cli.api, change)
     query = {"verdict": verdict, "state": state}
     rows = list(cli.api.pages(f"/v1/price-changes/{found['id']}/items", query, limit=limit))
-    cli.result({"items": rows}, lambda page: page.print(items_table(rows, wide=page.width >= _WIDE)))
+    cli.result({"items": rows}, lambda page: page.print(items_table(rows, width=page.width)))
 
 
 def explain(
@@ -79,15 +78,15 @@ def explain(
 def plan(
     cli: Cli,
     change: Reference,
-    check: Annotated[
-        bool, Option("--check", help="Recompute the root from the rows instead of printing them.")
+    root: Annotated[
+        bool, Option("--root", help="Compute the root from the rows, check it, and print it instead of the rows.")
     ] = False,
 ) -> None:
     """Print the sealed rows of the plan (plan.txt), from which anybody can recompute its root."""
     found = find_change(cli.api, change)
     lines = cli.api.lines(f"/v1/price-changes/{found['id']}/plan.txt")
-    if check:
-        _check(cli, found, root_of(lines))
+    if root:
+        _print_root(cli, found, root_of(lines))
     elif cli.as_json:
         rows = list(lines)
         cli.result({"plan_root": found["plan_root"], "rows": rows}, lambda _: None)
@@ -96,13 +95,11 @@ def plan(
             sys.stdout.write(f"{line}\n")
 
 
-def _check(cli: Cli, change: Change, computed: str) -> None:
-    same = computed == change["plan_root"]
-    answer = {"plan_root": change["plan_root"], "computed": computed, "matches": same}
-    verdict = "is the root of these rows" if same else f"is not the root of these rows, which is {computed}"
-    cli.result(answer, lambda page: page.print(f"{change['plan_root']} {verdict}"))
-    if not same:
-        raise CliError(f"the plan of {change['name']} does not have the root that it is known by", FAILED)
+def _print_root(cli: Cli, change: Change, computed: str) -> None:
+    if computed != change["plan_root"]:
+        told = f"the rows of {change['name']} have the root {computed}, but its plan is known by {change['plan_root']}"
+        raise CliError(told, FAILED, "plan.root")
+    cli.result({"plan_root": computed}, lambda page: page.print(computed))
 
 
 def _trace(api: Client, change: Change, product_id: str) -> dict[str, Any]:

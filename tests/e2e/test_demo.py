@@ -1,0 +1,178 @@
+"""The demo as a person runs it: a process of its own, with real processes below it, gone without a trace afterwards."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = Path(os.environ.get("CALIBR_SHARED_DATA", ROOT.parent / "shared" / "data"))
+CATALOGS = SHARED / "catalogs" / "shopify-product-csvs"
+TOTAL_S = 400
+
+pytestmark = pytest.mark.slow
+Demo = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def base() -> Iterator[Path]:
+    """The directory for temporary files of one test: whatever a demo leaves behind is seen in it."""
+    made = Path(tempfile.mkdtemp(prefix="calibr-e2e-"))
+    made.chmod(0o711 if os.geteuid() == 0 else 0o700)
+    yield made
+    assert list(made.iterdir()) == []
+    made.rmdir()
+
+
+@pytest.fixture
+def demo(base: Path) -> Iterator[Demo]:
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [sys.executable, "-m", "calibr", "demo", *arguments],
+            env={**os.environ, "TMPDIR": str(base), "COLUMNS": "120"},
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=60)
+
+
+def left_running(base: Path) -> list[str]:
+    """Processes whose command line names the directory."""
+    found = []
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            text = command.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if str(base) in text:
+            found.append(text)
+    return found
+
+
+def test_a_small_demo_measures_what_it_promises(demo: Demo, base: Path) -> None:
+    out, err = demo("--exit", "--json", "--products", "300").communicate(timeout=TOTAL_S)
+
+    measured: dict[str, Any] = json.loads(out)
+    assert measured["ingested"] == 300
+    assert measured["author_approval_refused"] is True
+    assert measured["store_matches_plan"] is True
+    assert measured["rolled_back"]["diverged"] == 3
+    assert measured["rolled_back"]["restored"] == measured["applied"] - 3
+    assert measured["unaudited_changes"] == 0
+    assert measured["applied"] > 3
+    assert measured["events"] > 2 * measured["applied"]
+    plan = measured["previewed"]
+    assert set(plan) == {"selected", "up", "down", "unchanged", "clamped", "blocked"}
+    assert plan["selected"] >= measured["applied"]
+    assert measured["seconds"]["total"] > 0
+    assert "Traceback" not in err
+    assert left_running(base) == []
+
+
+def test_the_same_seed_gives_the_same_plan(demo: Demo) -> None:
+    first = demo("--exit", "--json", "--products", "60", "--seed", "3")
+    told = json.loads(first.communicate(timeout=TOTAL_S)[0])
+    again = json.loads(demo("--exit", "--json", "--products", "60", "--seed", "3").communicate(timeout=TOTAL_S)[0])
+
+    assert told["previewed"] == again["previewed"]
+
+
+@pytest.mark.parametrize("name", ["apparel.csv", "home-and-garden.csv"])
+def test_a_merchants_file_goes_through(demo: Demo, name: str) -> None:
+    if not (CATALOGS / name).exists():
+        pytest.skip(f"the sample catalogs are not here: {CATALOGS / name}")
+
+    process = demo("--exit", "--catalog", str(CATALOGS / name))
+    out, err = process.communicate(timeout=TOTAL_S)
+
+    assert process.returncode == 0, out[-2000:] + err[-2000:]
+    assert "skipped" in out
+    assert "✗ variant" not in out
+
+
+def test_broken_rows_are_named_with_their_line(demo: Demo, tmp_path: Path) -> None:
+    file = tmp_path / "shop.csv"
+    header = "Handle,Title,Vendor,Type,Tags,Option1 Name,Option1 Value,Variant SKU,Variant Price,Cost per item"
+    rows = ["hat,Hat,A,Hats,,Title,Default Title,H-1,20.00,5", "cap,Cap,A,Hats,,Title,Default Title,C-1,abc,"]
+    file.write_text("\n".join([header, *rows]) + "\n")
+
+    process = demo("--exit", "--catalog", str(file))
+    out, err = process.communicate(timeout=TOTAL_S)
+
+    assert process.returncode == 0, out[-2000:] + err[-2000:]
+    assert "1 rows of the file were skipped" in out
+    assert any(line.strip().startswith("3 ") and "Variant Price" in line for line in out.splitlines())
+    assert "No product has a tag" in out
+    assert "1 diverged" in out
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("section", ["1. ", "3. ", "7. "])
+def test_an_interrupted_demo_leaves_nothing_behind(demo: Demo, base: Path, how: signal.Signals, section: str) -> None:
+    process = demo("--exit", "--products", "3000")
+    await_line(process, section)
+    process.send_signal(how)
+    _, err = process.communicate(timeout=90)
+
+    assert process.returncode == (130 if how == signal.SIGINT else 143)
+    assert left_running(base) == []
+    assert "Traceback" not in err
+
+
+def test_it_stays_until_ctrl_c_and_its_commands_work(demo: Demo, base: Path) -> None:
+    process = demo("--products", "60")
+    lines = await_line(process, "Ctrl-C ends everything")
+    script = "\n".join(
+        line for line in lines if line.startswith("export CALIBR_URL") or "calibr " in line.split("#")[0]
+    )
+    pasted = [line for line in lines if line.startswith(("export CALIBR_URL", ".venv/bin/calibr", "calibr "))]
+
+    done = subprocess.run(
+        ["bash", "-euc", "\n".join(pasted)],
+        cwd=ROOT,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert len(pasted) == 7, script
+    assert "approve summer" not in done.stderr
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=90)
+    assert process.returncode == 0
+    assert left_running(base) == []
+
+
+def await_line(process: "subprocess.Popen[str]", start: str) -> list[str]:
+    """Read until a line begins with `start`; returns the lines so far."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    deadline = time.monotonic() + TOTAL_S
+    for line in process.stdout:
+        lines.append(line.rstrip("\n"))
+        if line.startswith(start):
+            return lines
+        assert time.monotonic() < deadline
+    pytest.fail(f"no line begins with {start!r}:\n" + "\n".join(lines[-20:]))

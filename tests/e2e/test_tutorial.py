@@ -1,0 +1,100 @@
+"""The tutorial: its commands, taken from the page and run in their order, do what the page says.
+
+A fence says how its commands are run: `sh` in turn, `sh background` as a process that keeps running, `sh refused` must
+end with exit code 2, and `sh setup` is what `make test` did already.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "tutorial" / "first-price-change.md"
+FENCE = re.compile(r"^```sh ?(?P<how>\w*)\n(?P<commands>.*?)^```$", re.MULTILINE | re.DOTALL)
+READY_S = 120
+TOTAL_S = 400
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block of commands."""
+
+    how: str
+    commands: str
+
+
+def blocks(text: str) -> list[Block]:
+    """The fences of a page, in their order."""
+    return [Block(found["how"], found["commands"]) for found in FENCE.finditer(text)]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory for the tutorial's data that the database's account can enter (pytest's own are private to root)."""
+    made = Path(tempfile.mkdtemp(prefix="calibr-tutorial-"))
+    made.chmod(0o711 if os.geteuid() == 0 else 0o700)
+    yield made
+    shutil.rmtree(made)
+
+
+@contextmanager
+def running(command: str, environment: dict[str, str], log: Path) -> Iterator[None]:
+    """A command that keeps running, ended with the signal of Ctrl-C. Returns once it said that it is ready."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            shlex.split(command), env=environment, cwd=ROOT, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        deadline = time.monotonic() + READY_S
+        while "Ctrl-C ends it" not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0, log.read_text()
+
+
+def script_of(page: list[Block], signs: Path) -> str:
+    """One shell script of all blocks; where a background block stands, it asks for that process and waits for it."""
+    lines = ["set -eu"]
+    number = 0
+    for block in page:
+        if block.how == "background":
+            lines.append(f"touch {signs}/wanted.{number}; until [ -e {signs}/ready.{number} ]; do sleep 0.1; done")
+            number += 1
+        elif block.how == "refused":
+            lines.append(f"code=0\n{block.commands.strip()} || code=$?\ntest $code = 2")
+        elif block.how != "setup":
+            lines.append(block.commands)
+    return "\n".join(lines)
+
+
+def told(page: list[Block], environment: dict[str, str], place: Path) -> "subprocess.CompletedProcess[str]":
+    """Run the script, and each background command from the moment that the script has come to it."""
+    done = told(page, environment, place)
+
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "changes:approve" in done.stderr, "the author's approval is refused for want of a right"
+    assert re.search(r"\b1 drifted\b", done.stdout), "the rollback leaves the edited price alone"
+    assert done.stdout.rstrip().splitlines()[-1:], "the audit trail is the last thing shown"
