@@ -54,15 +54,18 @@ def run_apply(
 ) -> PriceChange:
     """Work on a change that is applying or aborting until it ends, is paused or is stopped; returns it as it then is.
 
-    Does nothing when another worker is at it; raises LeaseLost when one took over. What keeps the run from going on
-    (the store does not answer, its credentials are refused, the lease is too short) pauses the change with the error.
+    Does nothing when another worker is at it, and stops when one took over. What keeps the run from going on (the store
+    does not answer, its credentials are refused, the lease is too short) pauses the change with the error.
     """
     with database.session(context, role=Role.WORKER) as session:
         context = with_story(context, get_change(session, change_id))
     lease = take(database, context, change_id, {ChangeState.APPLYING, ChangeState.ABORTING}, settings.lease_s)
     if lease is not None:
         with lease:
-            _Apply(database, context, lease, settings, hooks or RunHooks()).run(change_id, connector_for)
+            try:
+                _Apply(database, context, lease, settings, hooks or RunHooks()).run(change_id, connector_for)
+            except LeaseLost:
+                structlog.get_logger().warning("price_change.apply_run_overtaken", change_id=str(change_id))
     with database.session(context, role=Role.WORKER) as session:
         return get_change(session, change_id)
 

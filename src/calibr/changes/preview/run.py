@@ -8,7 +8,7 @@ import structlog
 
 from calibr.catalog import list_price_lists, renormalize, rows_per_group
 from calibr.changes import lifecycle
-from calibr.changes.lease import Lease, take
+from calibr.changes.lease import Lease, LeaseLost, take
 from calibr.changes.lifecycle import ChangeState
 from calibr.changes.model import PriceChange
 from calibr.changes.plan import complete_preview
@@ -52,8 +52,9 @@ def run_preview(
 ) -> PriceChange:
     """Compute and seal the plan of a change that is previewing; returns the change as it then stands.
 
-    Rules that do not fit a price list make it a draft again, with the error. Does nothing when another worker is at it.
-    Raises LeaseLost when one took over. With `connector_for` the summary says how long writing will take.
+    Rules that do not fit a price list make it a draft again, with the error. Does nothing when another worker is at it,
+    and stops when one took over or somebody edited the change. With `connector_for` the summary says how long writing
+    will take.
     """
     settings = settings or PreviewSettings()
     with database.session(context, role=Role.WORKER) as session:
@@ -75,16 +76,18 @@ class _Preview:
 
     def run(self, change_id: PriceChangeId, parallel: int) -> None:
         log = structlog.get_logger().bind(change_id=str(change_id), fence=self._lease.fence)
-        change = self._begin(change_id)
         try:
+            change = self._begin(change_id)
             computed = PlanWriter(self._database, self._context, change, self._lease).write(parallel)
+            sealed = self._seal(change, computed)
+            done = self._complete(change, sealed)
+        except LeaseLost:
+            log.warning("price_change.preview_overtaken")
         except Invalid as error:
-            self._refuse(change, error)
+            self._refuse(change_id, error)
             log.info("price_change.preview_refused", code=error.code)
-            return
-        sealed = self._seal(change, computed)
-        self._complete(change, sealed)
-        log.info("price_change.preview_sealed", items=sealed.header.items, plan_root=sealed.root)
+        else:
+            log.info("price_change.preview_ended", items=sealed.header.items, plan_root=sealed.root, sealed=done)
 
     def _begin(self, change_id: PriceChangeId) -> PriceChange:
         with self._database.session(self._context, role=Role.WORKER) as session:
@@ -113,16 +116,20 @@ class _Preview:
             summary = summarize(computed.groups, findings)
             return _Sealed(header, seal_items(session, header), summary)
 
-    def _complete(self, change: PriceChange, sealed: _Sealed) -> None:
-        """The one transaction that makes the items a plan. An edit in the meantime wins."""
+    def _complete(self, change: PriceChange, sealed: _Sealed) -> bool:
+        """The one transaction that makes the items a plan; False where somebody cancelled the change meanwhile."""
         with self._database.session(self._context, role=Role.WORKER) as session:
             if self._lease.lock(session) is ChangeState.PREVIEWING:
                 complete_preview(session, change, sealed.header, sealed.root, sealed.summary)
+                return True
+            discard_items(session, change.id)
+            return False
 
-    def _refuse(self, change: PriceChange, error: Invalid) -> None:
+    def _refuse(self, change_id: PriceChangeId, error: Invalid) -> None:
         body = error_payload(error)
         with self._database.session(self._context, role=Role.WORKER) as session:
             if self._lease.lock(session) is ChangeState.PREVIEWING:
+                change = get_change(session, change_id)
                 transition(session, change, lifecycle.FAIL_PREVIEW, values={"error": body}, payload={"error": body})
 
     def _eta(self, session: Session, change: PriceChange) -> list[dict[str, Any]] | None:

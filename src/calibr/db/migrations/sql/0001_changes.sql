@@ -151,9 +151,8 @@ create table calibr.price_change_item(
   primary key (tenant_id, change_id, price_list_id, product_id),
   constraint only_changes_are_written check ((verdict in ('changed', 'clamped')) = (state <> 'skipped')));
 call sec.wall('calibr.price_change_item');
+-- One writer per price; also finds what an apply run has in flight.
 create unique index item_one_writer on calibr.price_change_item(tenant_id, price_list_id, product_id)
-  where state in ('claimed', 'sending', 'unknown', 'retry_wait');
-create index item_open on calibr.price_change_item(tenant_id, change_id, price_list_id, product_id)
   where state in ('claimed', 'sending', 'unknown', 'retry_wait');
 create index item_notable on calibr.price_change_item(tenant_id, change_id, verdict, price_list_id, product_id)
   where verdict in ('blocked', 'clamped');
@@ -195,7 +194,7 @@ create trigger item_begin before insert on calibr.price_change_item
 create trigger item_step before update on calibr.price_change_item
   for each row when (old.state is distinct from new.state) execute function calibr.guard_item_step();
 
--- Items go away only with a preview that starts again. One check per statement, not per row.
+-- Items of a plan that stands are never deleted; what an unfinished preview left is. One check per statement, not per row.
 create function calibr.guard_item_delete() returns trigger
   language plpgsql set search_path = pg_catalog
 as $$
@@ -205,7 +204,7 @@ begin
   select c.id into sealed
   from (select distinct g.tenant_id, g.change_id from gone g) g
   join calibr.price_change c on c.tenant_id = g.tenant_id and c.id = g.change_id
-  where c.state not in ('draft', 'previewing') limit 1;
+  where c.plan_root is not null limit 1;
   if found then
     raise exception 'the items of price change % are sealed', sealed using errcode = '23514';
   end if;
