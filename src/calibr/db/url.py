@@ -40,9 +40,12 @@ class ServerUrl:
         missing = [name for name in ("host", "user", "dbname") if not parts.get(name)]
         if missing:
             raise Invalid("db.url", f"The database URL lacks: {', '.join(missing)}.")
+        port = parts.pop("port", str(_DEFAULT_PORT))
+        if not port.isascii() or not port.isdecimal():
+            raise Invalid("db.url", "The port of the database URL must be one number.")
         return cls(
             host=parts.pop("host"),
-            port=int(parts.pop("port", _DEFAULT_PORT)),
+            port=int(port),
             database=parts.pop("dbname"),
             user=parts.pop("user"),
             password=parts.pop("password", ""),

@@ -62,12 +62,13 @@ def read_registry(folder: Path) -> Registry:
     Raises ValueError when a file is no JSON Schema, or its `$id` is not that of its place: whoever wrote it erred.
     """
     documents = dict(_documents(folder))
-    by_id = [(str(document["$id"]), document) for document in documents.values()]
-    shared = jsonschema_rs.Registry(by_id)
-    validators: dict[tuple[Subject, Version], jsonschema_rs.Validator] = {
-        key: jsonschema_rs.validator_for(document, registry=shared, validate_formats=True)
-        for key, document in documents.items()
-    }
+    shared = jsonschema_rs.Registry([(str(document["$id"]), document) for document in documents.values()])
+    validators: dict[tuple[Subject, Version], jsonschema_rs.Validator] = {}
+    for (subject, version), document in documents.items():
+        try:
+            validators[subject, version] = jsonschema_rs.validator_for(document, registry=shared, validate_formats=True)
+        except (ValueError, jsonschema_rs.ReferencingError) as err:
+            raise ValueError(f"{folder / subject / version}.json: {err}") from err
     return Registry(documents, validators)
 
 
@@ -91,7 +92,10 @@ def schema_id(subject: Subject, version: Version) -> str:
 def _documents(folder: Path) -> Iterator[tuple[tuple[Subject, Version], dict[str, Any]]]:
     for path in sorted(folder.rglob("*.json")):
         subject, version = path.parent.relative_to(folder).as_posix(), path.stem
-        document = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as err:
+            raise ValueError(f"{path}: {err}") from err
         if _VERSION.fullmatch(version) is None:
             raise ValueError(f"{path}: the name of a schema is its semantic version.")
         if document.get("$id") != schema_id(subject, version):

@@ -11,7 +11,17 @@ from sqlalchemy import text
 
 from calibr.core.errors import Conflict, Forbidden, Invalid, Unavailable
 from calibr.core.ids import TenantId, new_uuid
-from calibr.db import Context, Database, EmbeddedServer, OpenDatabase, Role, ServerUrl, create_database, upgrade
+from calibr.db import (
+    Context,
+    Database,
+    EmbeddedServer,
+    OpenDatabase,
+    Role,
+    ServerUrl,
+    create_database,
+    migrate,
+    upgrade,
+)
 from calibr.db.walls import findings
 
 OTHER_KEY = b"another master key of enough bytes"
@@ -73,7 +83,11 @@ def test_a_database_of_another_installation_is_refused(
         upgrade(admin, master_key)
 
 
-def test_a_migration_that_waits_for_a_lock_gives_up(make_database: Callable[[], ServerUrl], master_key: bytes) -> None:
+def test_a_migration_that_waits_for_a_lock_gives_up(
+    make_database: Callable[[], ServerUrl], master_key: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert migrate._LOCK_TIMEOUT == "5s"
+    monkeypatch.setattr(migrate, "_LOCK_TIMEOUT", "200ms")
     admin = make_database()
     with psycopg.connect(admin.conninfo()) as blocker:
         blocker.execute("lock table calibr.alembic_version")

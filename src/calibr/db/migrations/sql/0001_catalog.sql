@@ -151,3 +151,11 @@ call sec.wall('calibr.product_cost');
 create unique index product_cost_in_force on calibr.product_cost(tenant_id, product_id) where valid_to is null;
 grant select, insert on calibr.product_cost to calibr_app, calibr_worker;
 grant update (valid_to) on calibr.product_cost to calibr_app, calibr_worker;
+
+-- Statistics after a first load, for the planner of the first preview. Only the owner of a table may take them; this lends
+-- that right to the worker for these four tables and for nothing else.
+create function calibr.refresh_statistics() returns void
+  language plpgsql volatile security definer set search_path = pg_catalog
+as $$ begin analyze calibr.product, calibr.listing, calibr.price_version, calibr.product_cost; end $$;
+revoke all on function calibr.refresh_statistics() from public;
+grant execute on function calibr.refresh_statistics() to calibr_worker;
