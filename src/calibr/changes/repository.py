@@ -64,7 +64,7 @@ def change_from(row: RowMapping) -> PriceChange:
     values = dict(row)
     values["state"] = ChangeState(values["state"])
     values["price_list_ids"] = tuple(PriceListId(i) for i in values["price_list_ids"])
-    values["counts"] = {ItemState(state): number for state, number in values["counts"].items()}
+    values["counts"] = {ItemState(state): number for state, number in values["counts"].items() if number}
     return PriceChange(**values)
 
 
