@@ -30,10 +30,10 @@ class CostBook:
             seen = self._seen.get(document.name, {})
             if rows in seen:
                 return seen[rows]
-            # A longer list never costs less.
-            bounds = [cost for size, cost in seen.items() if size > rows]
-            margin = max((cost - formula(document, size) for size, cost in seen.items()), default=_MARGIN)
-        return min(formula(document, rows) + margin, *bounds) if bounds else formula(document, rows) + margin
+            longer = [cost for size, cost in seen.items() if size > rows]
+            beyond = [cost - formula(document, size) for size, cost in seen.items()] if document.is_mutation else []
+        # A shorter list never costs more than a longer one.
+        return min([formula(document, rows) + max(beyond, default=_MARGIN), *longer])
 
     def learn(self, document: Document, rows: int, requested: int) -> None:
         """Remember what an answer said."""

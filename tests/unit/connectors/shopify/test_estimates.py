@@ -33,11 +33,21 @@ def test_a_size_never_sent_is_bounded_by_what_is_known() -> None:
     book = CostBook()
     assert book.expect(PRICES, 100) == 102
 
-    book.learn(PRICES, 250, 3)
-    assert book.expect(PRICES, 100) <= 3
+    book.learn(PRICES, 50, 3)
+    assert book.expect(PRICES, 100) == 102
 
-    book.learn(UPDATE_PRICES, 5, 11)
-    assert book.expect(UPDATE_PRICES, 250) == 60
+    book.learn(PRICES, 250, 5)
+    assert book.expect(PRICES, 100) == 5
+
+
+def test_what_the_store_adds_to_a_write_is_learned_from_any_size() -> None:
+    book = CostBook()
+    assert book.expect(UPDATE_PRICES, 250) == 62
+
+    book.learn(UPDATE_PRICES, 5, 12)
+
+    assert book.expect(UPDATE_PRICES, 250) == 61
+    assert book.expect(UPDATE_PRICES, 1) == 11
 
 
 @pytest.mark.parametrize("document", ALL)

@@ -50,6 +50,21 @@ def test_refuses_after_the_deadline_even_if_points_are_there() -> None:
         known(1_000).acquire(1, time.monotonic())
 
 
+def test_a_call_behind_others_is_refused_at_its_own_deadline() -> None:
+    throttle = known(0)
+    ahead = threading.Thread(target=lambda: throttle.acquire(60, soon()))
+    ahead.start()
+    time.sleep(0.02)
+
+    started = time.monotonic()
+    with pytest.raises(ThrottledError):
+        throttle.acquire(1, soon(0.05))
+    waited = time.monotonic() - started
+
+    ahead.join()
+    assert waited < 0.4
+
+
 def test_serves_first_come_first_even_if_a_later_call_is_cheaper() -> None:
     throttle = known(0, rate=1_000)
     order: list[str] = []
