@@ -17,10 +17,11 @@ from calibr.changes.apply import ApplySettings
 from calibr.changes.preview import PreviewSettings
 from calibr.connectors import shopify
 from calibr.connectors.port import ConnectorFactory
-from calibr.db import Database, OpenDatabase
+from calibr.db import Database, OpenDatabase, ServerUrl
+from calibr.db.migrate import current_revision, head_revision
 from calibr.http import ApiServices, build_api
 from calibr.http.server import HttpServer
-from calibr.monitor import HealthChecks, Metrics, configure_logging
+from calibr.monitor import HealthChecks, Metrics, Probe, configure_logging
 from calibr.settings import Settings, master_key, prepare_data_dir, wants_console_logs
 from calibr.vault import Vault
 from calibr.worker import Jobs, JobSettings, Worker
@@ -44,11 +45,7 @@ class Application:
 @contextmanager
 def open_database(settings: Settings, key: bytes) -> Iterator[Database]:
     """The database at the current schema: the one that is set, or the embedded one."""
-    if settings.database_url is not None:
-        opened = OpenDatabase.external(settings.database_url.get_secret_value(), key)
-    else:
-        opened = OpenDatabase.embedded(prepare_data_dir(settings) / "postgres", key)
-    with opened:
+    with _opened(settings, key) as opened:
         yield opened.database
 
 
@@ -56,10 +53,13 @@ def open_database(settings: Settings, key: bytes) -> Iterator[Database]:
 def create_app(settings: Settings) -> Iterator[Application]:
     """Open what the program needs, and close it in reverse order. The worker runs as long as this is open."""
     key = master_key(settings)
-    with open_database(settings, key) as database, ExitStack() as closing:
-        vault, metrics = Vault(key), Metrics()
-        worker = _worker(settings, database, vault, metrics) if settings.worker_enabled else None
-        if worker is not None:
+    with _opened(settings, key) as opened, ExitStack() as closing:
+        database, vault, metrics = opened.database, Vault(key), Metrics()
+        probes: dict[str, Probe] = {"database": partial(_ping, database), "schema": partial(_schema, opened.admin, key)}
+        worker = None
+        if settings.worker_enabled:
+            worker = _worker(settings, database, vault, metrics)
+            probes["worker"] = worker.health
             worker.start()
             closing.callback(worker.stop)
         services = ApiServices(
@@ -67,7 +67,7 @@ def create_app(settings: Settings) -> Iterator[Application]:
             vault=vault,
             connectors=CONNECTORS,
             metrics=metrics,
-            health=_health(database, worker),
+            health=HealthChecks(probes),
             wake_worker=worker.wake if worker is not None else _nobody_to_wake,
             version=version("calibr"),
         )
@@ -111,15 +111,20 @@ def _worker(settings: Settings, database: Database, vault: Vault, metrics: Metri
     return Worker(jobs.workshop(), concurrency=settings.worker_concurrency, metrics=metrics, stopping=stopping)
 
 
-def _health(database: Database, worker: Worker | None) -> HealthChecks:
-    probes: dict[str, Callable[[], str | None]] = {"database": partial(_ping, database)}
-    if worker is not None:
-        probes["worker"] = worker.health
-    return HealthChecks(probes)
+def _opened(settings: Settings, key: bytes) -> OpenDatabase:
+    if settings.database_url is not None:
+        return OpenDatabase.external(settings.database_url.get_secret_value(), key)
+    return OpenDatabase.embedded(prepare_data_dir(settings) / "postgres", key)
 
 
 def _ping(database: Database) -> None:
     database.ping()
+
+
+def _schema(admin: ServerUrl, key: bytes) -> str | None:
+    """A newer schema is fine: migrations keep the version before them working."""
+    wanted, found = head_revision(), current_revision(admin, key)
+    return None if found is not None and found >= wanted else f"the schema is at {found}, this program needs {wanted}"
 
 
 def _nobody_to_wake() -> None:

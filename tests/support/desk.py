@@ -11,9 +11,10 @@ from rest import Team
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "integration" / "changes"))
 
+from journeys import QUICK
 from stores import Shop, make_shop
 
-from calibr.changes.apply import ApplySettings, run_apply
+from calibr.changes.apply import run_apply
 from calibr.changes.preview import run_preview
 from calibr.core.ids import PriceChangeId
 from calibr.db import Context, Database
@@ -21,7 +22,6 @@ from calibr.events import count_events
 
 EVERYTHING: dict[str, Any] = {"all": []}
 TEN_PERCENT_OFF: dict[str, Any] = {"price": [{"op": "percent", "by": "-10"}]}
-QUICK = ApplySettings(batch_size=5, parallel_batches=2, lease_s=2.0, margin_s=0.2)
 
 
 @dataclass

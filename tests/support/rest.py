@@ -4,7 +4,7 @@ Folders that need them import them in their `conftest.py`.
 """
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import httpx2
@@ -13,6 +13,9 @@ import structlog
 
 from calibr import access
 from calibr.access import NewToken, Principal, UserRole
+from calibr.connectors import shopify
+from calibr.connectors.port import Health
+from calibr.core.errors import Upstream
 from calibr.core.ids import new_uuid
 from calibr.db import Context, Database
 from calibr.http import ApiServices, build_api
@@ -36,7 +39,7 @@ def services(database: Database, master_key: bytes, log_lines: io.StringIO) -> A
     return ApiServices(
         database=database,
         vault=Vault(master_key),
-        connectors={},
+        connectors={shopify.KIND: shopify.create, "throttled": ThrottledStore},
         metrics=Metrics(),
         health=HealthChecks({"database": database.ping}),
         wake_worker=lambda: None,
@@ -54,6 +57,19 @@ def api_url(services: ApiServices) -> Iterator[str]:
 def anonymous(api_url: str) -> Iterator[httpx2.Client]:
     with httpx2.Client(base_url=api_url, timeout=30) as client:
         yield client
+
+
+class ThrottledStore:
+    """A connector to a store that lets nobody in at the moment."""
+
+    def __init__(self, config: Mapping[str, object], secrets: Mapping[str, str]) -> None:
+        self.settings = (config, secrets)
+
+    def check(self) -> Health:
+        raise Upstream("upstream.throttled", "The store throttles us: try again in 4 s.", retryable=True)
+
+    def close(self) -> None:
+        self.settings = ({}, {})
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from calibr.pricing import Item, PlanSource
 
 COMPUTED_AT = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
 PRICE_LIST_ID = UUID(int=42)
-POOL_SIZE = 300
+POOL_SIZE = 150
 
 POOL = Table(
     "pricing_pool",
@@ -29,12 +29,15 @@ POOL = Table(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Pool:
     """Items by product id, and the session that has them in a table."""
 
     session: Session
     items: dict[UUID, Item]
+
+    def __repr__(self) -> str:
+        return f"a pool of {len(self.items)} items"
 
     def source(self, currency: str) -> PlanSource:
         """The table as a source of plans."""

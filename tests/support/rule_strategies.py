@@ -1,14 +1,15 @@
 """Random rules and items for tests of the two back ends: every field, operator, step, decision and guardrail."""
 
-import json
 import random
+from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from calibr.core.canonical import canonical_json
 from calibr.core.money import MAX_MINOR, format_minor
-from calibr.core.written_json import Json, JsonNumber, load_written
+from calibr.core.written_json import Json, JsonNumber
 from calibr.pricing import BoundRules, Inputs, Item, parse_rules
 
 CURRENCIES = ("JPY", "USD", "KWD", "CLF")
@@ -24,15 +25,30 @@ edges = st.sampled_from((0, 1, 2, 5, 49, 50, 99, 100, 101, 199, 995, 999, 1000, 
 minors = st.one_of(edges, st.integers(0, 5_000), st.integers(0, MAX_MINOR))
 
 
-def document(value: object) -> Json:
-    """A document as it would arrive: through JSON text, with `JsonNumber` written as it is."""
-    return load_written(json.dumps(value, default=_raw).replace('"\u0001', "").replace('\u0001"', ""))
+@dataclass(frozen=True)
+class RandomRules:
+    """A currency and three documents that are valid for it."""
+
+    currency: str
+    documents: tuple[Document, Document, list[Document]]
+
+    def bind(self) -> BoundRules:
+        """The rules for price lists of the currency."""
+        return parse_rules(*map(document, self.documents)).bind(self.currency)
+
+    def __repr__(self) -> str:
+        return f"{self.currency} {canonical_json(self.documents).decode()}"
 
 
-def _raw(value: object) -> str:
-    if isinstance(value, JsonNumber):
-        return f"\u0001{value.text}\u0001"
-    raise TypeError(type(value).__name__)
+def document(value: Any) -> Json:
+    """A document as it would arrive: whole numbers in their written form."""
+    if isinstance(value, dict):
+        return {name: document(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [document(entry) for entry in value]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return JsonNumber(str(value))
+    return value  # type: ignore[no-any-return]
 
 
 def amounts(currency: str, *, signed: bool = False, misfits: bool = False) -> SearchStrategy[Any]:
@@ -42,7 +58,7 @@ def amounts(currency: str, *, signed: bool = False, misfits: bool = False) -> Se
         plain = st.one_of(plain, plain.map(lambda text: f"-{text}"))
     kinds = [plain, plain, plain.map(lambda text: {"amount": text, "currency": currency})]
     if misfits:
-        kinds.append(plain.map(lambda text: {"amount": "5", "currency": "EUR"} if len(text) % 2 else f"{text}0.00001"))
+        kinds.append(st.sampled_from(({"amount": "5", "currency": "EUR"}, "5.00001", "99999999999999")))
     return st.one_of(*kinds)
 
 
@@ -212,12 +228,11 @@ def documents(currency: str) -> SearchStrategy[tuple[Document, Document, list[Do
     return st.tuples(st.one_of(everything, selectors(currency)), transforms(currency), guardrails(currency))
 
 
-@st.composite
-def bound_rules(draw: st.DrawFn) -> BoundRules:
-    """Rules, bound to a currency."""
-    currency = draw(st.sampled_from(CURRENCIES))
-    parts = draw(documents(currency))
-    return parse_rules(*map(document, parts)).bind(currency)
+def random_rules() -> SearchStrategy[RandomRules]:
+    """Rules for all currencies."""
+    return st.sampled_from(CURRENCIES).flatmap(
+        lambda currency: documents(currency).map(lambda parts: RandomRules(currency, parts))
+    )
 
 
 inputs = st.builds(Inputs, *[st.one_of(st.none(), minors)] * 3)

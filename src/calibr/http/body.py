@@ -47,9 +47,9 @@ class JsonBody(Generic[M]):
             raise invalid_body(error) from None
 
     @property
-    def is_optional(self) -> bool:
-        """Whether the request may come without a body."""
-        return self.model is NoBody
+    def is_required(self) -> bool:
+        """Whether there is anything that the body has to say."""
+        return any(field.is_required() for field in self.model.model_fields.values())
 
 
 class WrittenBody(JsonBody[M]):

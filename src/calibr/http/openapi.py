@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from calibr.access import TOKEN_PATTERN
-from calibr.http.body import JsonBody, NoBody
+from calibr.http.body import JsonBody
 from calibr.http.caller import Authorized
 from calibr.http.precondition import IfMatch
 from calibr.http.problem import MEDIA_TYPE, Problem
@@ -123,7 +123,7 @@ def _body(body: JsonBody[Any], components: dict[str, Any]) -> dict[str, Any]:
     for name, found in definitions.get("$defs", {}).items():
         components.setdefault(name, found)
     content = {"application/json": {"schema": {"$ref": REF.format(model=body.model.__name__)}}}
-    return {"required": body.model is not NoBody, "content": content}
+    return {"required": body.is_required, "content": content}
 
 
 def _problem_answer(status: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from desk import EVERYTHING, TEN_PERCENT_OFF, Desk, open_desk
 
+from calibr.core.errors import Upstream
 from calibr.db import Database
 
 if TYPE_CHECKING:
@@ -268,6 +269,32 @@ def test_an_edit_after_approval_voids_it(desk: Desk) -> None:
 
     assert (edited["state"], edited["approved_by"], edited["approved_root"]) == ("draft", None, None)
     assert refused_step(desk, edited, "apply", "approver") == (409, "price_change.wrong_state")
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("upstream.unreachable", "The store at 127.0.0.1 does not answer."),
+        ("upstream.throttled", "The store throttles us: try again in 4 s."),
+    ],
+)
+def test_a_store_that_lets_nobody_in_pauses_the_change_and_nothing_is_written(
+    desk: Desk, code: str, message: str
+) -> None:
+    def refuse(_ids: object) -> None:
+        raise Upstream(code, message, retryable=True)
+
+    change = desk.approved()
+    desk.shop.store.on_read = refuse
+    desk.act("apply", change["id"], client=desk.team.approver)
+
+    desk.run_apply(change["id"])
+
+    now = desk.change(change["id"])
+    assert (now["state"], now["error"]["code"]) == ("paused", code)
+    assert message in now["error"]["message"]
+    assert desk.shop.store.journal == []
+    assert now["progress"]["done"] == 0
 
 
 def test_a_rejection_needs_a_reason_and_ends_the_change(desk: Desk) -> None:

@@ -25,6 +25,17 @@ def test_what_a_probe_raised_is_logged_and_not_shown() -> None:
     assert [line["event"] for line in logs] == ["health.probe_failed"]
 
 
+def test_asking_again_at_once_costs_nothing_and_later_asks_anew() -> None:
+    asked: list[int] = []
+    patient = HealthChecks({"database": lambda: asked.append(1)}, fresh_for_s=60)
+    eager = HealthChecks({"database": lambda: asked.append(2)}, fresh_for_s=0)
+
+    for checks in (patient, patient, eager, eager):
+        checks.run()
+
+    assert asked == [1, 2, 2]
+
+
 def test_two_applications_do_not_share_their_numbers() -> None:
     first, second = Metrics(), Metrics()
 

@@ -34,6 +34,14 @@ class NewConnection(RequestModel):
     secrets: dict[str, SecretStr] = Field(description="Sealed at once and never shown again.")
 
 
+class SyncRequest(RequestModel):
+    """How to read."""
+
+    force: bool = Field(
+        default=False, description="Believe the store even if most of what it sold seems to have vanished."
+    )
+
+
 @router.post(
     "/connections",
     summary="Connect a store",
@@ -105,11 +113,13 @@ def check_connection(caller: ConnectorsWrite, connection_id: UUID, _body: Nothin
     status_code=202,
     responses={202: {"model": views.SyncView}},
 )
-def request_sync(caller: ConnectorsWrite, connection_id: UUID, _body: Nothing) -> Response:
+def request_sync(
+    caller: ConnectorsWrite, connection_id: UUID, body: Annotated[SyncRequest, Depends(JsonBody(SyncRequest))]
+) -> Response:
     """The worker reads products, prices and costs, and records what is new, changed or gone. One sync at a time."""
 
     def work(session: Session) -> Answer:
-        sync = catalog.request_sync(session, ConnectionId(connection_id))
+        sync = catalog.request_sync(session, ConnectionId(connection_id), force=body.force)
         return accepted(views.sync(sync), f"/v1/syncs/{sync.id}")
 
     return caller.command(work)
