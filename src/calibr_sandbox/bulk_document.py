@@ -71,12 +71,13 @@ def read_bulk_query(schema: GraphQLSchema, text: str) -> BulkQuery:
     if size > MAX_BYTES:
         raise RefusedQueryError(f"Query is too large ({size} bytes; maximum is {MAX_BYTES} bytes)")
     try:
-        document = parse(text)
+        reader = _Reader(schema, parse(text))
+        reader.check()
+        return reader.compile()
     except GraphQLError as error:
         raise RefusedQueryError(f"Invalid bulk query: {translate(error)['message']}") from error
-    reader = _Reader(schema, document)
-    reader.check()
-    return reader.compile()
+    except RecursionError as error:
+        raise RefusedQueryError("Invalid bulk query: it is nested too deeply, or its fragments form a cycle") from error
 
 
 class _Reader:

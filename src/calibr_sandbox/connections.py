@@ -4,13 +4,15 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from calibr_sandbox.catalog import Key, Slice
 from calibr_sandbox.errors import BadRequestError
 from calibr_sandbox.rows import VariantRow
+
+_NUMBERS_END: Final = 1 << 63
 
 
 class PageInfo(NamedTuple):
@@ -80,9 +82,12 @@ def _parse_cursor(text: str | None) -> Key | None:
         return None
     try:
         parsed = orjson.loads(base64.b64decode(text, validate=True))
-        return (int(parsed["last_value"]), int(parsed["last_id"]))
+        key = (int(parsed["last_value"]), int(parsed["last_id"]))
     except (binascii.Error, ValueError, KeyError, TypeError) as error:
         raise BadRequestError(f"Invalid cursor for current pagination sort: {text!r}") from error
+    if not all(0 <= part < _NUMBERS_END for part in key):
+        raise BadRequestError(f"Invalid cursor for current pagination sort: {text!r}")
+    return key
 
 
 def by_id(row: Any) -> Key:  # noqa: ANN401 - rows of several types have an id

@@ -21,6 +21,7 @@ from calibr_sandbox.variant_writes import write_variants
 _JOURNAL: Final = ("seq", "call", "source", "at", "variant_id", "price", "compare_at_price", "cost")
 _AMOUNTS: Final = {"price": "price", "compareAtPrice": "compare_at_price", "cost": "cost"}
 _MAX_JOURNAL: Final = 10_000
+_MAX_DIGITS: Final = 18
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -138,8 +139,8 @@ class Control:
     def _find(self, request: Request) -> VariantRow:
         text = request.path_params["id"]
         parsed = parse_gid(text)
-        number = int(text) if text.isdecimal() else parsed.number if parsed else 0
-        row = find_variant(self._shop.store, number)
+        number = _whole_number(text) if parsed is None else parsed.number
+        row = None if number is None else find_variant(self._shop.store, number)
         if row is None:
             raise LookupError(f"there is no variant {text!r}")
         return row
@@ -178,9 +179,14 @@ def _integer(request: Request, name: str, default: int) -> int:
     text = request.query_params.get(name)
     if text is None:
         return default
-    if not text.isdecimal():
-        raise _BadInputError(f"{name}: {text!r} is not a number")
-    return int(text)
+    number = _whole_number(text)
+    if number is None:
+        raise _BadInputError(f"{name}: {text!r} is not a whole number of up to {_MAX_DIGITS} digits")
+    return number
+
+
+def _whole_number(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) <= _MAX_DIGITS else None
 
 
 def _variant_json(row: VariantRow) -> dict[str, object]:

@@ -30,7 +30,7 @@ from graphql import (
 
 _FREE_TYPES: Final = frozenset({"MoneyV2", "PageInfo"})
 _BASE: Final = 10
-_CONNECTION: Final = 2
+_TENTHS_PER_VARIANT: Final = 2
 
 Variables = Mapping[str, Any]
 
@@ -45,6 +45,16 @@ class Kind(Enum):
     COUNT = auto()
     MUTATION = auto()
     PRICE_UPDATE = auto()
+
+
+_OWN_COST: Final = {
+    Kind.FREE: 0,
+    Kind.OBJECT: 1,
+    Kind.ABSTRACT: 1,
+    Kind.CONNECTION: 2,
+    Kind.COUNT: _BASE,
+    Kind.MUTATION: _BASE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +103,10 @@ def actual_cost(plan: tuple[CostNode, ...], variables: Variables, data: object) 
 
 
 def _own(node: CostNode, variables: Variables) -> int:
-    if node.kind is Kind.PRICE_UPDATE:
-        tenths = 10 * _BASE + 2 * ((node.rows.value(variables) or 0) if node.rows else 0)
-        return tenths // 10
-    by_kind = {Kind.FREE: 0, Kind.CONNECTION: _CONNECTION, Kind.COUNT: _BASE, Kind.MUTATION: _BASE}
-    return by_kind.get(node.kind, 1)
+    if node.kind is not Kind.PRICE_UPDATE:
+        return _OWN_COST[node.kind]
+    rows = node.rows.value(variables) if node.rows else None
+    return _BASE + _TENTHS_PER_VARIANT * (rows or 0) // 10
 
 
 def _times(count: int) -> int:
@@ -158,15 +167,22 @@ class CostCompiler:
 
     def compile(self, operation: OperationDefinitionNode) -> tuple[CostNode, ...]:
         """Price the fields of an operation."""
-        root = self._schema.get_root_type(operation.operation)
-        if root is None:
-            raise ValueError(f"the schema has no {operation.operation.value}")
         is_mutation = operation.operation is OperationType.MUTATION
         return tuple(
             self._root(owner, field, is_mutation=is_mutation)
-            for owner, field in self._fields(operation.selection_set, root)
+            for owner, field in self._roots(operation)
             if not field.name.value.startswith("__")
         )
+
+    def root_fields(self, operation: OperationDefinitionNode) -> list[FieldNode]:
+        """List the root fields of an operation, those in fragments too."""
+        return [field for _, field in self._roots(operation)]
+
+    def _roots(self, operation: OperationDefinitionNode) -> list[tuple[GraphQLObjectType, FieldNode]]:
+        root = self._schema.get_root_type(operation.operation)
+        if root is None:
+            raise ValueError(f"the schema has no {operation.operation.value}")
+        return self._fields(operation.selection_set, root)
 
     def _root(self, owner: GraphQLObjectType, field: FieldNode, *, is_mutation: bool) -> CostNode:
         node = self._node(owner, field)

@@ -7,6 +7,7 @@ A row that cannot be used is skipped and reported with its line number and the r
 import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Final
 
@@ -68,7 +69,7 @@ def load_csv(store: Store, path: Path) -> LoadResult:
     """Store the products of a CSV file. Raises CsvError when the file has not the columns of one."""
     loader = _Loader(store)
     with path.open(encoding="utf-8-sig", newline="") as file:
-        stored = loader.load(csv.reader(file, strict=False))
+        stored = loader.load(file.readlines())
     return LoadResult(stored.products, stored.variants, tuple(sorted(loader.skipped, key=lambda row: row.line)))
 
 
@@ -81,8 +82,8 @@ class _Loader:
         self._drafts: dict[str, _Draft] = {}
         self._refused: dict[str, str] = {}
 
-    def load(self, reader: Iterable[list[str]]) -> Stored:
-        for line, row in self._rows(reader):
+    def load(self, lines: list[str]) -> Stored:
+        for line, row in self._rows(lines):
             try:
                 self._take(row)
             except ValueError as error:
@@ -90,29 +91,36 @@ class _Loader:
         finished = (draft for draft in self._drafts.values() if draft.variants)
         return store_products(self._store, self._products(finished))
 
-    def _rows(self, reader: Iterable[list[str]]) -> Iterator[tuple[int, Row]]:
-        """Yield each row by column name with the line it starts on (a field may hold line breaks)."""
-        source = iter(reader)
-        header = next(source, [])
+    def _rows(self, lines: list[str]) -> Iterator[tuple[int, Row]]:
+        """Yield each row by column name, with the line it starts on."""
+        records = self._records(lines)
+        _, header = next(records, (1, []))
         missing = [name for name in _REQUIRED if name not in header]
         if missing:
             raise CsvError(f"no Shopify product CSV: the header has no column {', '.join(missing)}")
-        while True:
-            line = int(getattr(reader, "line_num", 0)) + 1
-            try:
-                values = next(source)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                self.skipped.append(SkippedRow(line, f"the row cannot be read: {error}"))
-                continue
-            if not any(value.strip() for value in values):
-                continue
+        for line, values in records:
             if len(values) > len(header):
                 self.skipped.append(SkippedRow(line, f"{len(values)} fields, the header has {len(header)}"))
-                continue
-            padded = values + [""] * (len(header) - len(values))
-            yield line, {name: value.strip() for name, value in zip(header, padded, strict=True)}
+            elif any(value.strip() for value in values):
+                padded = values + [""] * (len(header) - len(values))
+                yield line, {name: value.strip() for name, value in zip(header, padded, strict=True)}
+
+    def _records(self, lines: list[str]) -> Iterator[tuple[int, list[str]]]:
+        """Yield each record with the line it starts on. After one that cannot be read, go on with the next line.
+
+        A field may hold line breaks, so a quote that is never closed would otherwise swallow the rest of the file.
+        """
+        start = 0
+        while start < len(lines):
+            reader = csv.reader(islice(lines, start, None), strict=True)
+            offset = start
+            try:
+                for values in reader:
+                    yield start + 1, values
+                    start = offset + reader.line_num
+            except csv.Error as error:
+                self.skipped.append(SkippedRow(start + 1, f"the row cannot be read: {error}"))
+                start += 1
 
     def _take(self, row: Row) -> None:
         handle = row["Handle"]
@@ -138,7 +146,7 @@ class _Loader:
         if reason is not None:
             self._refused[handle] = reason
             raise ValueError(reason)
-        names = tuple(name for place in _OPTIONS if (name := row.get(f"Option{place} Name", "")))
+        names = tuple(takewhile(bool, (row.get(f"Option{place} Name", "") for place in _OPTIONS)))
         return _Draft(handle, row, names or DEFAULT_OPTION)
 
     def _add_variant(self, draft: _Draft, row: Row) -> None:

@@ -15,6 +15,7 @@ from graphql import (
     OperationType,
     parse,
     validate,
+    value_from_ast_untyped,
 )
 
 from calibr_sandbox.config import MAX_ARRAY_SIZE, MAX_PAGE_SIZE, MAX_VARIANTS_PER_PRODUCT
@@ -51,10 +52,15 @@ class Document:
     ast: DocumentNode
     plan: tuple[CostNode, ...]
     lists: tuple[ListArgument, ...]
+    defaults: dict[str, Any]
     is_mutation: bool
 
+    def complete(self, variables: dict[str, Any]) -> dict[str, Any]:
+        """Add the defaults that the operation declares for variables that were not sent."""
+        return self.defaults | variables if self.defaults else variables
+
     def check_sizes(self, variables: dict[str, Any]) -> None:
-        """Refuse lists and pages that are too large, before the query costs anything."""
+        """Refuse lists and pages that are too large, before the query costs anything. Takes complete variables."""
         for argument in self.lists:
             size = argument.size.value(variables) or 0
             if size > argument.cap:
@@ -89,16 +95,21 @@ class DocumentCache:
     def _build(self, query: str, operation_name: str | None) -> Document:
         try:
             ast = parse(query, max_tokens=_MAX_TOKENS)
+            errors = validate(self._schema, ast)
         except GraphQLError as error:
             raise RefusedDocumentError([translate(error)]) from error
-        errors = validate(self._schema, ast)
         if errors:
             raise RefusedDocumentError([translate(error) for error in errors])
         operation = _pick(ast, operation_name)
         fragments = {d.name.value: d for d in ast.definitions if isinstance(d, FragmentDefinitionNode)}
-        plan = CostCompiler(self._schema, fragments).compile(operation)
-        is_mutation = operation.operation is OperationType.MUTATION
-        return Document(ast, plan, tuple(_list_arguments(operation)), is_mutation)
+        compiler = CostCompiler(self._schema, fragments)
+        return Document(
+            ast,
+            compiler.compile(operation),
+            tuple(_list_arguments(compiler.root_fields(operation))),
+            _defaults(operation),
+            operation.operation is OperationType.MUTATION,
+        )
 
 
 def _pick(ast: DocumentNode, name: str | None) -> OperationDefinitionNode:
@@ -111,10 +122,13 @@ def _pick(ast: DocumentNode, name: str | None) -> OperationDefinitionNode:
     raise RefusedDocumentError([{"message": message, "extensions": {"code": "BAD_REQUEST"}}])
 
 
-def _list_arguments(operation: OperationDefinitionNode) -> Iterator[ListArgument]:
-    for field in operation.selection_set.selections:
-        if not isinstance(field, FieldNode):
-            continue
+def _defaults(operation: OperationDefinitionNode) -> dict[str, Any]:
+    declared = operation.variable_definitions or ()
+    return {d.variable.name.value: value_from_ast_untyped(d.default_value) for d in declared if d.default_value}
+
+
+def _list_arguments(fields: list[FieldNode]) -> Iterator[ListArgument]:
+    for field in fields:
         for name, cap in _ARRAY_CAPS.items():
             size = size_of(field, name)
             if size is not None:

@@ -89,8 +89,9 @@ class _Call:
             return self._json({"errors": "Not Found"}, status=404)
         body = await self._request.body()
         try:
-            query, variables, operation = _parse_body(body)
+            query, sent, operation = _parse_body(body)
             document = self._documents.prepare(query, operation)
+            variables = document.complete(sent)
             document.check_sizes(variables)
         except _BadBodyError as error:
             return self._json({"errors": {"query": str(error)}}, status=400)
@@ -171,7 +172,10 @@ def _parse_body(body: bytes) -> tuple[str, dict[str, Any], str | None]:
     variables = parsed.get("variables") or {}
     if not isinstance(variables, dict):
         raise _BadBodyError("variables must be an object")
-    return query, variables, parsed.get("operationName")
+    operation = parsed.get("operationName")
+    if operation is not None and not isinstance(operation, str):
+        raise _BadBodyError("operationName must be text")
+    return query, variables, operation
 
 
 def _refused_as_a_whole(result: ExecutionResult) -> list[ErrorBody]:

@@ -1,5 +1,6 @@
 """Top-level GraphQL errors in Shopify's words, and the translation of graphql-core's into them."""
 
+import logging
 import re
 from typing import Any, Final
 
@@ -7,6 +8,8 @@ from graphql import GraphQLError, GraphQLSyntaxError
 
 _UNKNOWN_FIELD: Final = re.compile(r"Cannot query field '(?P<field>\w+)' on type '(?P<type>\w+)'")
 _VARIABLE: Final = re.compile(r"Variable '\$(?P<name>\w+)' (?P<rest>.*)", re.DOTALL)
+
+_LOG: Final = logging.getLogger("calibr_sandbox")
 
 ErrorBody = dict[str, Any]
 """One entry of `errors` in a response."""
@@ -59,6 +62,10 @@ def translate(error: GraphQLError) -> ErrorBody:
     if variable:
         message = f"Variable ${variable['name']} was provided invalid value ({variable['rest']})"
         return _with(error, message, {"code": "INVALID_VARIABLE"})
+    if error.original_error is not None and not isinstance(error.original_error, GraphQLError):
+        _LOG.error("a resolver failed", exc_info=error.original_error)
+        message = "Internal error. Looks like something went wrong on our end."
+        return _with(error, message, {"code": "INTERNAL_SERVER_ERROR"})
     return _with(error, error.message, error.extensions or {"code": "graphqlValidation"})
 
 

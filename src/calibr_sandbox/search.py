@@ -13,6 +13,10 @@ from typing import Any, Final
 _TERM: Final = re.compile(r"""\s*(?:AND\s+)?(?P<field>[a-z_]+):(?P<op><=|>=|<|>)?(?P<value>"[^"]*"|'[^']*'|\S+)""")
 
 
+_MAX_DIGITS: Final = 18
+"""What a whole number of SQLite surely holds."""
+
+
 class SearchError(ValueError):
     """The query cannot be understood."""
 
@@ -38,7 +42,7 @@ def _text(column: str) -> Callable[[str, str], Filter]:
 
 def _number(column: str) -> Callable[[str, str], Filter]:
     def build(operator: str, value: str) -> Filter:
-        if not value.isdecimal():
+        if not value.isdecimal() or len(value) > _MAX_DIGITS:
             raise SearchError(f"{value!r} is not a number")
         return Filter(f"{column} {operator} ?", (int(value),))
 

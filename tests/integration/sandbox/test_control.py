@@ -32,6 +32,7 @@ def test_a_merchants_edit_changes_price_date_and_journal_but_counts_no_remote_wr
     ("path", "body", "status", "message"),
     [
         ("/sandbox/variants/1", {"price": "1"}, 404, "there is no variant '1'"),
+        ("/sandbox/variants/" + "9" * 30, {"price": "1"}, 404, "there is no variant '999"),
         (EDIT, {"title": "x"}, 400, "send one or more of price, compareAtPrice, cost; not title"),
         (EDIT, {}, 400, "send one or more of price, compareAtPrice, cost; not an empty object"),
         (EDIT, {"price": None}, 400, "price: None is not an amount"),

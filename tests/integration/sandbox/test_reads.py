@@ -131,6 +131,8 @@ def test_a_search_filters_products_and_variants(unchanged: StartedSandbox) -> No
         ('{ products(first: 1, query: "nope:1") { nodes { id } } }', "The sandbox cannot search", "BAD_REQUEST"),
         ('{ product(id: "gid://shopify/Shop/1") { id } }', "Invalid id: gid://shopify/Shop/1", "RESOURCE_NOT_FOUND"),
         ('{ product(id: "12") { id } }', "Invalid global id '12'", "argumentLiteralsIncompatible"),
+        ('{ products(first: 1, query: "id:99999999999999999999") { nodes { id } } }', "'9999", "BAD_REQUEST"),
+        ("{ shop " + "{ a " * 5_000 + "}" * 5_001, "Document is nested too deeply", "PARSE_ERROR"),
         ("{ nope { id } }", "Field 'nope' doesn't exist on type 'QueryRoot'", "undefinedField"),
         ("{ shop ", "Expected Name", "PARSE_ERROR"),
         ("query A { shop { id } } query B { shop { id } }", "An operation name is required", "BAD_REQUEST"),
@@ -155,6 +157,7 @@ def test_a_body_that_is_no_call_is_refused(unchanged: StartedSandbox) -> None:
         "errors": {"query": "Required parameter missing or invalid"}
     }
     assert unchanged.client.request("POST", path, {"query": "{ shop { id } }", "variables": 3}).status == 400
+    assert unchanged.client.request("POST", path, {"query": "{ shop { id } }", "operationName": ["x"]}).status == 400
 
 
 def test_a_wrong_token_is_refused(start: Starter) -> None:

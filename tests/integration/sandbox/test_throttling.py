@@ -7,6 +7,7 @@ from calibr_sandbox.testing import StartedSandbox, Starter
 CHEAP = "{ shop { name } }"
 DEAR = "{ products(first: 250) { nodes { variants(first: 250) { nodes { inventoryItem { id } } } } } }"
 NODES = "query($ids: [ID!]!) { nodes(ids: $ids) { id } }"
+HIDDEN = "query($ids: [ID!]!) { ...Hidden } fragment Hidden on QueryRoot { nodes(ids: $ids) { id } }"
 UPDATE = """mutation($rows: [ProductVariantsBulkInput!]!) {
   productVariantsBulkUpdate(productId: "gid://shopify/Product/8100000000001", variants: $rows) { product { id } } }"""
 RED = "gid://shopify/ProductVariant/45100000000001"
@@ -94,6 +95,7 @@ def test_a_query_above_the_cap_is_refused_on_every_plan(start: Starter) -> None:
     ("query", "name", "cap", "path"),
     [
         (NODES, "ids", 250, ["nodes", "ids"]),
+        (HIDDEN, "ids", 250, ["nodes", "ids"]),
         (UPDATE, "rows", 2_048, ["productVariantsBulkUpdate", "variants"]),
     ],
 )

@@ -51,6 +51,10 @@ def test_a_query_that_is_one_byte_too_long_is_refused(built: GraphQLSchema) -> N
             "{ products { edges { node { nope } } } }",
             "Invalid bulk query: Field 'nope' doesn't exist on type 'Product'",
         ),
+        (
+            "{ products { ...A } } fragment A on ProductConnection { ...A }",
+            "Invalid bulk query: it is nested too deeply, or its fragments form a cycle",
+        ),
         ("{ shop { name } }", "Bulk queries must contain at least one connection."),
         ("{ products { edges { cursor } } }", "The connection 'products' must select 'edges' > 'node'."),
         (

@@ -90,6 +90,13 @@ def test_nodes_cost_their_dearest_fragment_however_many_ids(
     assert _requested(documents, NODES % fragments, {"ids": ["gid://shopify/Product/1"] * ids}) == cost
 
 
+def test_a_default_of_a_variable_counts_when_nothing_is_sent(documents: DocumentCache) -> None:
+    document = documents.prepare("query($n: Int = 250) { products(first: $n) { nodes { id } } }", None)
+
+    assert requested_cost(document.plan, document.complete({})) == 13
+    assert requested_cost(document.plan, document.complete({"n": 1})) == 3
+
+
 def test_what_did_not_come_back_is_not_paid(documents: DocumentCache) -> None:
     plan = documents.prepare("{ products(first: 250) { nodes { variants(first: 250) { nodes { id } } } } }", None).plan
     one_product = {"products": {"nodes": [{"variants": {"nodes": [{"id": "a"}, {"id": "b"}]}}]}}

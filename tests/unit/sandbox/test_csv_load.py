@@ -98,6 +98,22 @@ def test_a_broken_row_is_reported_with_line_and_reason_and_the_rest_is_loaded(st
     assert [row[:4] for row in _variants(store)] == [("d", "S", None, "5.00"), ("h", "Default Title", None, "10.00")]
 
 
+def test_a_quote_that_is_never_closed_costs_its_row_and_not_the_rest(store: Store, tmp_path: Path) -> None:
+    result = _load(
+        store,
+        tmp_path,
+        "a,A,,,,,,,,,1,,,,",
+        'b,"B,,,,,,,,,2,,,,',
+        "c,C,,,,,,,,,3,,,,",
+        'd,"D"oops,,,,,,,,,4,,,,',
+        'e,"E ""quoted"" and\nbroken",,,,,,,,,5,,,,',
+    )
+
+    assert [row.line for row in result.skipped] == [3, 5]
+    assert all(row.reason.startswith("the row cannot be read: ") for row in result.skipped)
+    assert [row[0] for row in _variants(store)] == ["a", "c", "e"]
+
+
 def test_a_product_that_the_shop_has_is_left_alone(store: Store, tmp_path: Path) -> None:
     _load(store, tmp_path, "a,A,,,,Title,Default Title,,,,1,,,,")
 
