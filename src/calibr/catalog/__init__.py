@@ -1,5 +1,6 @@
 """Connections, products, listings, price lists, price versions and costs, and how a store's catalog comes in."""
 
+from calibr.catalog.ingest import run_sync
 from calibr.catalog.model import (
     Connection,
     Cost,
@@ -13,6 +14,7 @@ from calibr.catalog.model import (
     ProductLabel,
     SyncFinding,
     SyncRun,
+    SyncSummary,
 )
 from calibr.catalog.reads import (
     FacetCount,
@@ -34,6 +36,7 @@ from calibr.catalog.reads_plan import (
     product_labels,
     rows_per_group,
 )
+from calibr.catalog.renormalize import renormalize
 from calibr.catalog.repository import find_syncs
 from calibr.catalog.repository_prices import record_prices
 from calibr.catalog.service import (
@@ -62,6 +65,7 @@ __all__ = [
     "ProductLabel",
     "SyncFinding",
     "SyncRun",
+    "SyncSummary",
     "create_connection",
     "facets",
     "find_syncs",
@@ -80,6 +84,8 @@ __all__ = [
     "product_labels",
     "record_health",
     "record_prices",
+    "renormalize",
     "request_sync",
     "rows_per_group",
+    "run_sync",
 ]

@@ -1,14 +1,17 @@
 """The life of a sync run: taken under a lease and a fence, renewed, ended once, with its findings. Decides nothing."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, func, literal_column, or_, select, text, update
+from sqlalchemy import ColumnElement, RowMapping, func, insert, literal_column, or_, select, text, update
 
-from calibr.catalog.tables import connection, sync_run
-from calibr.connectors.port import CatalogFinding
+from calibr.catalog.model import PriceList
+from calibr.catalog.tables import connection, price_list, sync_run
+from calibr.connectors.port import BasePriceList, CatalogFinding
 from calibr.core.errors import NotFound
 from calibr.core.ids import ConnectionId, SyncId
+from calibr.core.text import normalize
 from calibr.db import Session
 
 _CLOCK: ColumnElement[Any] = func.clock_timestamp()
@@ -56,22 +59,39 @@ def insert_findings(session: Session, sync_id: SyncId, findings: Sequence[Catalo
     session.execute(_INSERT_FINDINGS, parameters)
 
 
-def lock_connection(session: Session, connection_id: ConnectionId) -> RowMapping:
-    """Hold the connection until the end of the transaction, so that no two of them write its catalog at once.
+def lock_catalog(session: Session, connection_id: ConnectionId) -> RowMapping:
+    """Be the only one who writes the catalog of a connection until the end of the transaction. The row stays free.
 
-    Returns `first_synced_at`, `unidata_version`, `name` and `name_norm`. Raises NotFound.
+    Returns the `unidata_version`, `name` and `name_norm` of the connection. Raises NotFound.
     """
-    names = ("first_synced_at", "unidata_version", "name", "name_norm")
-    query = select(*(connection.c[name] for name in names)).where(connection.c.id == connection_id).with_for_update()
-    row = session.execute(query).mappings().one_or_none()
+    session.execute(
+        text("select pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": f"catalog {connection_id}"}
+    )
+    columns = (connection.c.unidata_version, connection.c.name, connection.c.name_norm)
+    row = session.execute(select(*columns).where(connection.c.id == connection_id)).mappings().one_or_none()
     if row is None:
         raise NotFound("connection.not_found", f"There is no connection {connection_id}.")
     return row
 
 
+def ensure_base_price_list(session: Session, connection_id: ConnectionId, base: BasePriceList) -> PriceList:
+    """Return the base price list of a connection, made on first use. Its currency stays what it was then."""
+    columns = tuple(price_list.c[field.name] for field in fields(PriceList))
+    query = select(*columns).where(price_list.c.connection_id == connection_id, price_list.c.is_base)
+    row = session.execute(query).mappings().one_or_none()
+    if row is None:
+        named = {"name": base.name, "name_norm": normalize(base.name) or base.name, "currency": base.currency}
+        made = insert(price_list).values(
+            tenant_id=session.tenant_id, connection_id=connection_id, is_base=True, **named
+        )
+        row = session.execute(made.returning(*columns)).mappings().one()
+    return PriceList(**row)
+
+
 def update_connection(session: Session, connection_id: ConnectionId, values: Mapping[str, Any]) -> None:
-    """Set columns of a connection."""
-    session.execute(update(connection).where(connection.c.id == connection_id).values(values))
+    """Set columns of a connection; the first time that it was synced stays."""
+    first = {"first_synced_at": func.coalesce(connection.c.first_synced_at, values.get("last_synced_at"))}
+    session.execute(update(connection).where(connection.c.id == connection_id).values({**first, **values}))
 
 
 def _update_held(session: Session, sync_id: SyncId, fence: int, values: Mapping[str, Any]) -> bool:

@@ -1,17 +1,18 @@
 """The tables of the catalog, as `0001_catalog.sql` makes them."""
 
-from sqlalchemy import ARRAY, BigInteger, Boolean, Column, DateTime, Integer, Table, Text, Uuid
+from sqlalchemy import ARRAY, BigInteger, Boolean, Column, DateTime, Integer, Table, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from calibr.db.metadata import metadata
 
 _AT = DateTime(timezone=True)
+_NEW_ID = text("uuidv7()")
 
 connection = Table(
     "connection",
     metadata,
     Column("tenant_id", Uuid, primary_key=True),
-    Column("id", Uuid, primary_key=True),
+    Column("id", Uuid, primary_key=True, server_default=_NEW_ID),
     Column("kind", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("name_norm", Text, nullable=False),
@@ -38,7 +39,7 @@ price_list = Table(
     "price_list",
     metadata,
     Column("tenant_id", Uuid, primary_key=True),
-    Column("id", Uuid, primary_key=True),
+    Column("id", Uuid, primary_key=True, server_default=_NEW_ID),
     Column("connection_id", Uuid, nullable=False),
     Column("external_id", Text),
     Column("name", Text, nullable=False),
@@ -52,7 +53,7 @@ sync_run = Table(
     "sync_run",
     metadata,
     Column("tenant_id", Uuid, primary_key=True),
-    Column("id", Uuid, primary_key=True),
+    Column("id", Uuid, primary_key=True, server_default=_NEW_ID),
     Column("connection_id", Uuid, nullable=False),
     Column("state", Text, nullable=False),
     Column("stage", Text, nullable=False),
@@ -85,7 +86,7 @@ product = Table(
     "product",
     metadata,
     Column("tenant_id", Uuid, primary_key=True),
-    Column("id", Uuid, primary_key=True),
+    Column("id", Uuid, primary_key=True, server_default=_NEW_ID),
     Column("sku", Text),
     Column("title", Text),
     Column("vendor", Text),

@@ -1,6 +1,8 @@
 """Writes the event log: events are judged when emitted, and appended as the last statement of their transaction."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from calibr.core.errors import Invalid, NotFound
 from calibr.db import Session
@@ -21,6 +23,12 @@ class _Pending:
     """The events of one transaction that are not appended yet."""
 
     rows: list[tuple[Event, bytes]] = field(default_factory=list)
+    streams: list[Iterator[Event]] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is registered for the end of the transaction yet."""
+        return not self.rows and not self.streams
 
 
 def emit(session: Session, *events: Event) -> None:
@@ -31,9 +39,20 @@ def emit(session: Session, *events: Event) -> None:
     """
     pending = session.local(_Pending)
     judged = [(event, _judged_bytes(session, event)) for event in events]
-    if judged and not pending.rows:
+    if judged and pending.is_empty:
         session.before_commit(_flush, last=True)
     pending.rows.extend(judged)
+
+
+def emit_stream(session: Session, events: Iterator[Event]) -> None:
+    """Append the events of an iterator at the end of the transaction, after those of `emit`, in bounded memory.
+
+    It is consumed just before the commit, and may read from the database. Raises Invalid `event.schema` only then.
+    """
+    pending = session.local(_Pending)
+    if pending.is_empty:
+        session.before_commit(_flush, last=True)
+    pending.streams.append(events)
 
 
 def _judged_bytes(session: Session, event: Event) -> bytes:
@@ -60,6 +79,10 @@ def _flush(session: Session) -> None:
     rows, pending.rows = pending.rows, []
     for start in range(0, len(rows), _BATCH):
         _append(session, rows[start : start + _BATCH])
+    streams, pending.streams = pending.streams, []
+    for stream in streams:
+        while batch := [(event, _judged_bytes(session, event)) for event in islice(stream, _BATCH)]:
+            _append(session, batch)
 
 
 def _append(session: Session, rows: list[tuple[Event, bytes]]) -> None:

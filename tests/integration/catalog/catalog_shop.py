@@ -1,0 +1,197 @@
+"""A store that is a list of items, a tenant that is connected to it, and one call that syncs it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from sqlalchemy import text
+
+from calibr.catalog import (
+    Connection,
+    PriceList,
+    SyncRun,
+    SyncSummary,
+    get_sync,
+    list_price_lists,
+    request_sync,
+    run_sync,
+)
+from calibr.connectors.port import (
+    BasePriceList,
+    Capability,
+    CatalogFinding,
+    CatalogStream,
+    Estimate,
+    Health,
+    PriceWrite,
+    Progress,
+    RemotePrice,
+    WriteResult,
+)
+from calibr.connectors.port.staging import RawCatalog, open_workspace, stage
+from calibr.core.ids import SyncId
+from calibr.db import Context, Database, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One variant with the texts of its product, as a store would say it: amounts are texts in major units."""
+
+    id: str
+    group: str = "1"
+    sku: str | None = "SKU"
+    title: str | None = "Shirt"
+    vendor: str | None = "Acme"
+    tags: tuple[str, ...] = ("Sale",)
+    color: str = "Red"
+    price: str | None = "10.00"
+    compare_at: str | None = None
+    cost: str | None = "4.00"
+    cost_currency: str = "USD"
+
+
+@dataclass(slots=True)
+class Store:
+    """A connector over a list of items. `break_after` lets the stream fail after that many chunks."""
+
+    items: list[Item] = field(default_factory=list)
+    currency: str = "USD"
+    error: Exception | None = None
+    break_after: int | None = None
+    on_read: Callable[[], None] = lambda: None
+
+    kind = "fake"
+    capabilities = frozenset(Capability)
+    request_timeout_s = 1.0
+
+    def change(self, item_id: str, **fields: Any) -> None:
+        self.items = [replace(item, **fields) if item.id == item_id else item for item in self.items]
+
+    def remove(self, *item_ids: str) -> None:
+        self.items = [item for item in self.items if item.id not in item_ids]
+
+    def read_catalog(self, work_dir: Path, progress: Progress) -> CatalogStream:
+        if self.error is not None:
+            raise self.error
+        progress("exporting", 0, None)
+        stream = stage(
+            _workspace(work_dir, self.items), RAW, BasePriceList("Base prices", self.currency), work_dir=work_dir
+        )
+        self.on_read()
+        return stream if self.break_after is None else _BreakingStream(stream, self.break_after)
+
+    def check(self) -> Health:
+        return Health(ok=True, latency_ms=1, store_name="Fake", currency=self.currency, api_version=None)
+
+    def read_prices(self, external_ids: Sequence[str], currency: str) -> dict[str, RemotePrice]:
+        return {}
+
+    def write_prices(self, writes: object) -> list[WriteResult]:
+        assert not isinstance(writes, PriceWrite)
+        return []
+
+    def estimate(self, rows_per_group: Sequence[int]) -> Estimate:
+        return Estimate(0, 0, 0)
+
+    def close(self) -> None:
+        pass
+
+
+class _BreakingStream:
+    def __init__(self, stream: CatalogStream, chunks: int) -> None:
+        self.base_price_list = stream.base_price_list
+        self.rows_total = stream.rows_total
+        self._stream = stream
+        self._chunks = chunks
+
+    def chunks(self) -> Iterator[bytes]:
+        for number, chunk in enumerate(self._stream.chunks()):
+            yield chunk
+            if number + 1 >= self._chunks:
+                raise ConnectionResetError("the power went out")
+
+    def findings(self) -> Sequence[CatalogFinding]:
+        return self._stream.findings()
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+RAW = RawCatalog(
+    groups="""select group_id as group_external_id, min(n) as ordinal, any_value(title order by n) as title,
+        any_value(vendor order by n) as vendor, 'Shirts' as product_type, 'ACTIVE' as status, any_value(tags) as tags
+      from item group by group_id""",
+    listings="""select id as external_id, group_id as group_external_id, n as ordinal, sku,
+        [{'name': 'option.Color', 'text_value': color, 'number_value': null::varchar}] as attributes,
+        price as unit_amount, compare_at, cost as unit_cost, cost_currency from item""",
+)
+
+
+def _workspace(work_dir: Path, items: list[Item]) -> duckdb.DuckDBPyConnection:
+    workspace = open_workspace(work_dir)
+    workspace.execute(
+        "create table item(n bigint, id varchar, group_id varchar, sku varchar, title varchar, vendor varchar,"
+        " tags varchar[], color varchar, price varchar, compare_at varchar, cost varchar, cost_currency varchar)"
+    )
+    rows = [
+        [
+            n,
+            i.id,
+            i.group,
+            i.sku,
+            i.title,
+            i.vendor,
+            list(i.tags),
+            i.color,
+            i.price,
+            i.compare_at,
+            i.cost,
+            i.cost_currency,
+        ]
+        for n, i in enumerate(items)
+    ]
+    if rows:
+        workspace.executemany(f"insert into item values ({', '.join('?' * 12)})", rows)
+    return workspace
+
+
+@dataclass(slots=True)
+class Shop:
+    """A tenant with a connection to a store."""
+
+    database: Database
+    tenant: Context
+    connection: Connection
+    store: Store
+    work_dir: Path
+
+    def request(self, *, force: bool = False) -> SyncId:
+        with self.database.session(self.tenant) as session:
+            return request_sync(session, self.connection.id, force=force).id
+
+    def sync(self, *, force: bool = False) -> SyncSummary:
+        summary = self.run(self.request(force=force))
+        assert summary is not None
+        return summary
+
+    def run(self, sync_id: SyncId) -> SyncSummary | None:
+        return run_sync(self.database, self.tenant, sync_id, self.store, self.work_dir)
+
+    def run_of(self, sync_id: SyncId) -> SyncRun:
+        with self.database.session(self.tenant) as session:
+            return get_sync(session, sync_id)
+
+    def price_list(self) -> PriceList:
+        with self.database.session(self.tenant) as session:
+            return next(p for p in list_price_lists(session) if p.connection_id == self.connection.id)
+
+    def rows(self, query: str, **parameters: Any) -> list[dict[str, Any]]:
+        with self.database.session(self.tenant, role=Role.WORKER) as session:
+            return [dict(row) for row in session.execute(text(query), parameters).mappings()]
+
+    def events(self, *types: str) -> list[dict[str, Any]]:
+        query = """select type, convert_from(body, 'UTF8')::jsonb -> 'payload' as payload from calibr.event
+            where type = any(:types) order by seq"""
+        return [row["payload"] for row in self.rows(query, types=list(types))]
