@@ -10,9 +10,11 @@ from statistics import quantiles
 
 from source import Module
 
-SQL_PLACES = ("/repository", "/reads", "calibr/db/", "calibr/events/log", "calibr/pricing/", "calibr/catalog/ingest")
+SQL_PLACES = ("/repository", "/reads", "/tables", "calibr/db/", "calibr/events/log", "calibr/pricing/")
 SQL_CALLS = {"select", "insert", "update", "delete", "text"}
 TENANT_FILTER_EXEMPT = ("calibr/access/", "calibr/db/", "calibr/worker", "calibr/vault/", "calibr_sandbox/")
+PURE = ("calibr/core/", "calibr/pricing/", "calibr/changes/lifecycle.py")
+IMPURE = ("sqlalchemy.engine", "sqlalchemy.orm", "sqlalchemy.ext", "time", "datetime.now", "random", "os", "socket")
 EFFECT_CALLS = {"connect", "run", "Popen", "urlopen", "getLogger", "create_engine", "mkdir", "write_text"}
 
 
@@ -77,6 +79,21 @@ def reach_into_another_feature(modules: Iterable[Module]) -> list[str]:
             hidden = len(parts) > 2 and (parts[2] == "tables" or parts[2].startswith("repository"))
             if parts[0] == "calibr" and hidden and parts[1] in features - {own}:
                 found.append(f"{m.path}:{node.lineno}: imports {target}")
+    return found
+
+
+def impure_imports(modules: Iterable[Module]) -> list[str]:
+    """Pure packages have no engine, clock, chance or surroundings (import contracts see packages, not their parts)."""
+    found = []
+    for m in modules:
+        if not m.path.startswith(PURE):
+            continue
+        for node in ast.walk(m.tree):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            bad = [n for n in names if n in IMPURE or n.startswith(("sqlalchemy.engine.", "sqlalchemy.orm."))]
+            if bad and not m.allows("pure", getattr(node, "lineno", 1)):
+                found.append(f"{m.path}:{getattr(node, 'lineno', 1)}: imports {bad[0]}")
     return found
 
 
@@ -151,6 +168,7 @@ RULES = (
     commit_outside_the_session,
     tenant_as_a_filter,
     reach_into_another_feature,
+    impure_imports,
     work_at_import,
     float_near_money,
     too_big,

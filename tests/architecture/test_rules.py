@@ -17,6 +17,7 @@ BREACHES = {
     rules.commit_outside_the_session: ("calibr/changes/service/create.py", "def f(s):\n    s.commit()\n"),
     rules.tenant_as_a_filter: ("calibr/changes/reads.py", "def f(session, tenant_id):\n    return tenant_id\n"),
     rules.reach_into_another_feature: ("calibr/changes/apply.py", "from calibr.catalog.tables import product\n"),
+    rules.impure_imports: ("calibr/pricing/x.py", "import time\n"),
     rules.work_at_import: ("calibr/http/x.py", "import subprocess\nsubprocess.run(['true'])\n"),
     rules.float_near_money: ("calibr/pricing/steps.py", "def f(x):\n    return float(x)\n"),
     rules.too_big: ("calibr/http/x.py", "def f():\n" + "    print()\n" * 90),
@@ -57,9 +58,14 @@ def test_imports_only_go_down_the_floors() -> None:
 
 
 def test_no_tracked_file_names_a_machine_path_or_a_registry_host() -> None:
+    root = "ro" + "ot"  # so that this file does not find itself
     hosts = "|".join(("pypi" + r"\.org", "pythonhosted" + r"\.org", "registry" + r"\.npmjs"))
     done = subprocess.run(
-        ["git", "grep", "-nIE", f"{hosts}|/home/[a-z]+/|/root/"], cwd=ROOT, capture_output=True, text=True, check=False
+        ["git", "grep", "-nIE", f"{hosts}|/home/[a-z]+/|/{root}/"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert done.stdout == ""
