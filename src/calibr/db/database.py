@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from typing import Self
 
 import psycopg
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
 from calibr.core.errors import Forbidden, Unavailable
@@ -77,12 +78,12 @@ class Database:
         `snapshot` comes from `Session.export_snapshot` and implies repeatable read.
         """
         entry = Entry(context, self._context_key, isolation, snapshot)
-        with self._engines[role].connect() as connection, transaction(connection, entry) as session:
+        with _checked_out(self._engines[role]) as connection, transaction(connection, entry) as session:
             yield session
 
     def directory(self) -> list[TenantId]:
         """Return the ids of all tenants, oldest first. For workers, which then open a session for each."""
-        with self._engines[Role.WORKER].connect() as connection:
+        with _checked_out(self._engines[Role.WORKER]) as connection:
             return [TenantId(tenant_id) for (tenant_id,) in connection.execute(_DIRECTORY)]
 
     @staticmethod
@@ -92,12 +93,9 @@ class Database:
 
     def ping(self) -> None:
         """Ask the server for an answer. Raises Unavailable `db.unreachable`."""
-        for role, engine in self._engines.items():
-            try:
-                with engine.connect() as connection:
-                    connection.execute(text("select 1"))
-            except OperationalError as err:
-                raise Unavailable("db.unreachable", f"The database does not answer {role}.", retryable=True) from err
+        for engine in self._engines.values():
+            with _checked_out(engine):
+                pass  # a connection that comes out of the pool has just answered
 
     def close(self) -> None:
         """Close all pools."""
@@ -118,12 +116,23 @@ def _engine(login: ServerUrl, pool_size: int) -> Engine:
     return engine
 
 
+def _checked_out(engine: Engine) -> Connection:
+    """Return a connection that answers. Raises Unavailable `db.unreachable` when there is none."""
+    try:
+        return engine.connect()
+    except (OperationalError, PoolTimeout) as err:
+        reason = str(getattr(err, "orig", err)).strip()
+        raise Unavailable("db.unreachable", f"The database does not answer: {reason}", retryable=True) from err
+
+
 def _open(login: ServerUrl) -> psycopg.Connection:
     return psycopg.connect(login.conninfo(), application_name="calibr")
 
 
-def _reset(connection: psycopg.Connection, _record: ConnectionPoolEntry, _state: PoolResetState) -> None:
+def _reset(connection: psycopg.Connection, _record: ConnectionPoolEntry, state: PoolResetState) -> None:
     """Leave nothing behind for the next user of a pooled connection: settings, temporary tables, locks, listeners."""
+    if state.terminate_only or connection.closed:
+        return
     connection.rollback()
     connection.autocommit = True
     connection.execute(_LEAVE_NOTHING, prepare=False)
@@ -131,13 +140,10 @@ def _reset(connection: psycopg.Connection, _record: ConnectionPoolEntry, _state:
 
 
 def _require_walled(engine: Engine) -> None:
-    try:
-        with engine.connect() as connection:
-            require_version(driver_connection(connection))
-            above = list(connection.execute(text(_ABOVE_THE_WALLS)).scalars())
-            user = connection.execute(text("select current_user")).scalar_one()
-    except OperationalError as err:
-        raise Unavailable("db.unreachable", f"The database cannot be reached: {err.orig}", retryable=True) from err
+    with _checked_out(engine) as connection:
+        require_version(driver_connection(connection))
+        above = list(connection.execute(text(_ABOVE_THE_WALLS)).scalars())
+        user = connection.execute(text("select current_user")).scalar_one()
     if above:
         raise Forbidden(
             "db.role", f"The role {user} could get around row-level security as: {', '.join(above)}. Refusing to run."

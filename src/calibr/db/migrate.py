@@ -8,8 +8,11 @@ import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from alembic.script.revision import ResolutionError
+from alembic.util import CommandError
 from psycopg import sql
 from sqlalchemy import create_engine
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from calibr.core.errors import Conflict, Unavailable
@@ -37,17 +40,24 @@ def create_database(admin: ServerUrl, name: str) -> ServerUrl:
 def upgrade(admin: ServerUrl, master_key: bytes) -> None:
     """Bring the database to the current schema. May be repeated, and run by several processes at once.
 
-    Raises Unavailable when the server is older than PostgreSQL 18 or cannot be reached, and Conflict `db.master_key`
-    when the database belongs to another master key. A statement that waits more than 5 s for a lock, or runs more than
-    15 minutes, fails and leaves the schema as it was before its migration.
+    Raises Unavailable when the server is older than PostgreSQL 18, cannot be reached, or is at a later migration than
+    this program knows, and Conflict `db.master_key` when the database belongs to another master key. A statement that
+    waits more than 5 s for a lock (Unavailable `db.locked`), or runs more than 15 minutes, fails and leaves the schema
+    as it was before its migration.
     """
     keys = Keys(master_key)
     with _connect(admin) as connection:
         require_version(connection)
         connection.execute(sql.SQL("set lock_timeout = {}").format(sql.Literal(_LOCK_WAIT)))
-        connection.execute("select pg_advisory_lock(%s)", [_MIGRATION_LOCK])
-        ensure_roles(connection, admin, keys)
-        _migrate(admin.login(MIGRATE, keys.role_password(MIGRATE)), keys)
+        try:
+            connection.execute("select pg_advisory_lock(%s)", [_MIGRATION_LOCK])
+            ensure_roles(connection, admin, keys)
+            _migrate(admin.login(MIGRATE, keys.role_password(MIGRATE)), keys)
+        except (psycopg.errors.LockNotAvailable, OperationalError) as err:
+            if not _waited_in_vain(err):
+                raise
+            message = "The migration gave up: something else holds a lock on the database. Try again."
+            raise Unavailable("db.locked", message, retryable=True) from err
 
 
 def head_revision() -> str:
@@ -58,7 +68,7 @@ def head_revision() -> str:
 def current_revision(admin: ServerUrl, master_key: bytes) -> str | None:
     """Return the migration that the database is at; None when it has none of ours. Changes nothing.
 
-    Raises Unavailable when the server is too old or cannot be reached, or when the roles are not those of this master key.
+    Raises Unavailable when the server is too old or cannot be reached, or the roles are not those of this master key.
     """
     with _connect(admin) as connection:
         require_version(connection)
@@ -86,18 +96,30 @@ def require_version(connection: psycopg.Connection) -> None:
 
 def _migrate(migrator: ServerUrl, keys: Keys) -> None:
     engine = create_engine("postgresql+psycopg://", creator=lambda: _as_owner(migrator), poolclass=NullPool)
-    with engine.connect() as connection:
+    with engine.begin() as connection:
         connection.exec_driver_sql("create schema if not exists sec")
         connection.exec_driver_sql("create schema if not exists calibr")
-        connection.commit()
+    with engine.connect() as connection:
         config = Config()
         config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        connection.commit()
-    engine.dispose()
+        _upgrade_to_head(config)
     with _as_owner(migrator) as raw:
         _ensure_context_key(raw, keys)
+
+
+def _upgrade_to_head(config: Config) -> None:
+    try:
+        command.upgrade(config, "head")
+    except CommandError as err:
+        if not isinstance(err.__cause__, ResolutionError):
+            raise
+        message = "The database was migrated by a later version of Calibr. Use that one."
+        raise Unavailable("db.schema", message) from err
+
+
+def _waited_in_vain(error: Exception) -> bool:
+    return isinstance(getattr(error, "orig", error), psycopg.errors.LockNotAvailable)
 
 
 def _ensure_context_key(owner: psycopg.Connection, keys: Keys) -> None:
@@ -110,10 +132,10 @@ def _ensure_context_key(owner: psycopg.Connection, keys: Keys) -> None:
 
 
 def _as_owner(migrator: ServerUrl) -> psycopg.Connection:
-    connection = psycopg.connect(migrator.conninfo())
+    connection = psycopg.connect(migrator.conninfo(), autocommit=True)
     for name, value in (("role", OWNER), ("lock_timeout", _LOCK_TIMEOUT), ("statement_timeout", _STATEMENT_TIMEOUT)):
         connection.execute("select set_config(%s, %s, false)", [name, value])
-    connection.commit()
+    connection.autocommit = False
     return connection
 
 

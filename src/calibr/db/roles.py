@@ -37,13 +37,13 @@ def ensure_roles(admin: psycopg.Connection, server: ServerUrl, keys: Keys) -> No
     if OWNER not in existing:
         admin.execute(sql.SQL("create role {} nologin {}").format(sql.Identifier(OWNER), _HARMLESS))
     for login in _LOGINS:
-        if login in existing:
-            _require_password(server.login(login, keys.role_password(login)))
-        else:
+        if login not in existing:
             _create_login(admin, login, keys.role_password(login))
     # Without inheritance: migrations say `set role`, so that everything they make belongs to the owner.
     admin.execute(sql.SQL("grant {} to {} with inherit false, set true").format(_name(OWNER), _name(MIGRATE)))
     _grant_database(admin, server.database)
+    for login in existing.intersection(_LOGINS):
+        _require_password(server.login(login, keys.role_password(login)))
 
 
 def _create_login(admin: psycopg.Connection, role: str, password: str) -> None:

@@ -70,7 +70,8 @@ class ServerUrl:
     def uri(self) -> str:
         """Return the same as a URI, password included: never log it."""
         query = urlencode({"host": self.host, "port": str(self.port), **dict(self.options)})
-        return f"postgresql://{quote(self.user)}:{quote(self.password)}@/{quote(self.database)}?{query}"
+        user, password, database = (quote(part, safe="") for part in (self.user, self.password, self.database))
+        return f"postgresql://{user}:{password}@/{database}?{query}"
 
     def __str__(self) -> str:
         """Name the server without the password."""

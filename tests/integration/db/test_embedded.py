@@ -84,6 +84,19 @@ def test_it_comes_back_after_a_kill(server: EmbeddedServer, server_area: Path) -
     again.stop()
 
 
+def test_a_server_that_came_back_is_stopped_by_whoever_leaves_last(server: EmbeddedServer, server_area: Path) -> None:
+    os.kill(server.pid, signal.SIGKILL)
+    again = EmbeddedServer(server_area, overrides=SMALL)
+    again.start()
+    pid = again.pid
+    again.stop()
+    assert _runs(pid, server_area)
+
+    server.stop()
+
+    assert not _runs(pid, server_area)
+
+
 def test_it_comes_back_when_another_process_has_got_its_pid(server: EmbeddedServer, server_area: Path) -> None:
     _write_row(server.url)
     account, data = server_account((server_area / "pgdata").stat().st_uid), server_area / "pgdata"

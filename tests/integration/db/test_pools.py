@@ -1,11 +1,14 @@
 """Pooled connections: two tenants alternate on one, and nothing of one is there for the next."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
-from calibr.db import Context, Database, Role, ServerUrl
+from calibr.core.errors import Unavailable
+from calibr.core.ids import TenantId, new_uuid
+from calibr.db import Context, Database, EmbeddedServer, Role, ServerUrl, create_database, upgrade
 
 PID = text("select pg_backend_pid()")
 TENANT = text("select tenant_id from calibr.tenant")
@@ -69,3 +72,19 @@ def test_without_a_session_a_pooled_connection_shows_nothing(single: Database, t
     for role in Role:
         with single._engines[role].connect() as connection, pytest.raises(Exception, match="no tenant context"):
             connection.execute(TENANT)
+
+
+def test_a_server_that_went_away_is_reported_and_found_again(server_area: Path, master_key: bytes) -> None:
+    server = EmbeddedServer(server_area, overrides={"shared_buffers": "32MB", "fsync": "off"})
+    admin = create_database(server.start(), "calibr")
+    upgrade(admin, master_key)
+    database = Database.connect(admin, master_key, pool_size=1)
+    context = Context(TenantId(new_uuid()), "system:test", new_uuid())
+    with database.session(context) as session:
+        session.execute(TENANT)
+
+    server.stop()
+    for use in (database.ping, database.directory, lambda: database.session(context).__enter__()):
+        with pytest.raises(Unavailable, match="does not answer"):
+            use()
+    database.close()

@@ -75,9 +75,10 @@ class EmbeddedServer:
             return
         atexit.unregister(self.stop)
         with self._exclusively(), running.in_use:
-            if self._is_last_user(running):
-                stop_postmaster(running.pid_file.pid, running.cluster.data, timeout_s=_STOP_TIMEOUT_S)
-                self._forget(running.pid_file)
+            current = PidFile.read(running.cluster.data)  # another user may have started it anew after a crash
+            if current is not None and self._is_ours_alone(running, current):
+                stop_postmaster(current.pid, running.cluster.data, timeout_s=_STOP_TIMEOUT_S)
+                self._forget(current)
 
     def __enter__(self) -> Self:
         """Start."""
@@ -188,10 +189,10 @@ class EmbeddedServer:
             left.unlink()
         return folder
 
-    def _is_last_user(self, running: _Running) -> bool:
-        """Turn our shared lock into an exclusive one: that works when nobody else holds it."""
+    def _is_ours_alone(self, running: _Running, current: PidFile) -> bool:
+        """Say whether Calibr started the server and nobody else uses it: then our shared lock can become exclusive."""
         started = self._area / _STARTED
-        if not started.exists() or started.read_text() != _identity(running.pid_file):
+        if not started.exists() or started.read_text() != _identity(current):
             return False
         try:
             fcntl.flock(running.in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)

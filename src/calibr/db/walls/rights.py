@@ -42,7 +42,6 @@ _CREATE = """
   where d.datname = current_database() and granted.grantee = 0
 """
 
-# MAINTAIN is there for ANALYZE after a bulk load; it neither reads nor writes rows.
 _GRANTS = """
   , granted(name, owner, grantee, privilege, is_grantable) as (
     select c.oid::regclass::text, c.relowner, a.grantee, a.privilege_type, a.is_grantable
@@ -55,8 +54,7 @@ _GRANTS = """
   from granted g left join pg_roles r on r.oid = g.grantee
   where g.grantee <> g.owner
     and (r.rolname is null or r.rolname not in ('calibr_app', 'calibr_worker') or g.is_grantable
-         or g.privilege not in ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
-            and (g.privilege, r.rolname) <> ('MAINTAIN', 'calibr_worker'))
+         or g.privilege not in ('SELECT', 'INSERT', 'UPDATE', 'DELETE'))
 """
 
 # What nobody may do although the walls would let him: rewrite the log, read the key, list the tenants as a request.
