@@ -99,7 +99,12 @@ class ShopifyConnector:
         return self._writer.write(list(writes), self._until(self._send_window_s))
 
     def estimate(self, rows_per_group: Sequence[int]) -> Estimate:
-        """Estimate reading, writing and reading back, by what the store's answers said so far. No call is made."""
+        """Estimate reading, writing and reading back, by what the store's answers said so far.
+
+        A connector that has not spoken to its store yet asks it once, since the rate differs tenfold between plans.
+        """
+        if not self._throttle.view().known:
+            self.check()
         latency_s = self._client.latencies_s.get(UPDATE_PRICES.name)
         pace = Pace(self._throttle.view(), latency_s, CALLS_AT_ONCE)
         return estimate(rows_per_group, self._client.costs, pace)
