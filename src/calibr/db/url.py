@@ -69,7 +69,7 @@ class ServerUrl:
 
     def uri(self) -> str:
         """Return the same as a URI, password included: never log it."""
-        query = urlencode({"host": self.host, "port": str(self.port), **dict(self.options)})
+        query = urlencode({"host": self.host, "port": str(self.port), **dict(self.options)}, quote_via=quote)
         user, password, database = (quote(part, safe="") for part in (self.user, self.password, self.database))
         return f"postgresql://{user}:{password}@/{database}?{query}"
 
