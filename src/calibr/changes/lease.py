@@ -2,11 +2,11 @@
 
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,7 +18,6 @@ from calibr.core.ids import PriceChangeId
 from calibr.db import Context, Database, Role, Session
 
 HEARTBEATS_PER_LEASE = 4
-_T = TypeVar("_T")
 
 
 class LeaseLost(Conflict):
@@ -87,16 +86,10 @@ class Lease:
             raise self._lost()
         return state
 
-    def require(self) -> None:
-        """Raise LeaseLost when the lease may have ended."""
-        if time.monotonic() >= self._until:
+    def require(self, left_s: float = 0.0) -> None:
+        """Raise LeaseLost when the lease may end within `left_s` seconds."""
+        if time.monotonic() + left_s >= self._until:
             raise self._lost()
-
-    def guarded(self, values: Iterable[_T]) -> Iterator[_T]:
-        """Yield the values while the lease holds, so that a worker that was frozen stops before its next request."""
-        for value in values:
-            self.require()
-            yield value
 
     def _session(self) -> AbstractContextManager[Session]:
         return self._database.session(self._context, role=Role.WORKER)

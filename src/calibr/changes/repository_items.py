@@ -35,7 +35,10 @@ class Lot:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What is written to one item. `delay_s`: not before this many seconds; `event_id`: of the event that tells it."""
+    """What is written to one item. `delay_s`: not before this many seconds; `event_id`: of the event that tells it.
+
+    Without `is_attempt` the last sending does not count: the store had no turn for it.
+    """
 
     product_id: ProductId
     target: ItemState
@@ -45,6 +48,7 @@ class Settlement:
     delay_s: float | None
     error: str | None
     event_id: EventId | None
+    is_attempt: bool
 
 
 _FRESH = text("""
@@ -161,12 +165,13 @@ _SETTLE = text("""
       sent_at = case when u.state = 'retry_wait' then null else i.sent_at end,
       next_at = clock_timestamp() + make_interval(secs => u.delay_s),
       last_error = u.error,
-      event_id = u.event_id
+      event_id = u.event_id,
+      attempt = case when u.is_attempt then i.attempt else greatest(i.attempt - 1, 0) end
   from unnest(
     cast(:products as uuid[]), cast(:targets as text[]), cast(:are_observed as boolean[]),
     cast(:amounts as bigint[]), cast(:compare_ats as bigint[]), cast(:delays as double precision[]),
-    cast(:errors as text[]), cast(:events as uuid[]))
-    u(product_id, state, is_observed, observed_amount, observed_compare_at, delay_s, error, event_id)
+    cast(:errors as text[]), cast(:events as uuid[]), cast(:are_attempts as boolean[]))
+    u(product_id, state, is_observed, observed_amount, observed_compare_at, delay_s, error, event_id, is_attempt)
   where i.change_id = :change and i.price_list_id = :list and i.product_id = any(cast(:products as uuid[]))
     and i.product_id = u.product_id and i.state in ('claimed', 'sending', 'unknown') and i.fence = :fence
   returning i.product_id, old.state as was
@@ -186,6 +191,7 @@ def settle(session: Session, lot: Lot, settlements: Sequence[Settlement]) -> dic
         delays=[s.delay_s for s in settlements],
         errors=[s.error for s in settlements],
         events=[s.event_id for s in settlements],
+        are_attempts=[s.is_attempt for s in settlements],
     )
     return {ProductId(row.product_id): ItemState(row.was) for row in session.execute(_SETTLE, names)}
 

@@ -29,6 +29,7 @@ class FakeStore:
 
     prices: dict[str, Price] = field(default_factory=dict)
     currency: str = "USD"
+    code: str = "fake"
     journal: list[tuple[str, Price]] = field(default_factory=list)
     reads: int = 0
     on_read: Callable[[Sequence[str]], None] = lambda _ids: None
@@ -76,7 +77,7 @@ class FakeConnector:
             if outcome is None:
                 self.store.put(write)
             results.append(
-                WriteResult(write.external_id, outcome or WriteOutcome.WRITTEN, code="fake", message="said so")
+                WriteResult(write.external_id, outcome or WriteOutcome.WRITTEN, code=self.store.code, message="said so")
             )
         return results
 

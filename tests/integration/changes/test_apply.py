@@ -136,30 +136,43 @@ def test_a_listing_that_is_gone_is_rejected(journey: Journey) -> None:
     assert (items_of(journey)["e5"].last_error or "").startswith("listing_gone")
 
 
-def test_a_throttled_write_is_tried_again(journey: Journey) -> None:
+def test_a_throttled_write_waits_for_its_turn_without_using_up_attempts(journey: Journey) -> None:
     seen: Counter[str] = Counter()
 
     def throttle(write: object) -> WriteOutcome | None:
         external_id = write.external_id  # type: ignore[attr-defined]
         seen[external_id] += 1
-        return WriteOutcome.RETRY if seen[external_id] < 3 else None
+        return WriteOutcome.RETRY if external_id in {"e0", "e4"} and seen[external_id] < 4 else None
 
     journey.shop.store.on_write = throttle
-    done = journey.run()
+    journey.shop.store.code = "upstream.throttled"
+    done = journey.run(replace(QUICK, max_attempts=2, give_up_after=10))
 
     assert done.state is ChangeState.APPLIED
-    assert len(journey.shop.store.journal) == 10
-    assert items_of(journey)["e0"].attempt == 3
-    assert len(journey.audit("price.changed")) == 10
+    assert seen["e0"] == 4
+    assert items_of(journey)["e0"].attempt == 1
+    assert len(journey.shop.store.journal) == len(journey.audit("price.changed")) == 10
 
 
-def test_a_write_that_is_refused_for_now_too_often_is_given_up(journey: Journey) -> None:
-    journey.shop.store.on_write = lambda _: WriteOutcome.RETRY
+def test_a_price_that_the_store_never_takes_is_given_up(journey: Journey) -> None:
+    journey.shop.store.on_write = lambda write: WriteOutcome.RETRY if write.external_id == "e1" else None
 
     done = journey.run(replace(QUICK, max_attempts=2))
 
-    assert done.counts == {ItemState.REJECTED: 10}
-    assert (items_of(journey)["e0"].last_error or "").startswith("attempts_exhausted")
+    assert done.counts == {ItemState.APPLIED: 9, ItemState.REJECTED: 1}
+    assert (items_of(journey)["e1"].last_error or "").startswith("attempts_exhausted")
+
+
+@pytest.mark.parametrize("code", ["upstream.unauthorized", "upstream.unreachable"])
+def test_a_store_that_takes_nothing_at_all_pauses_the_change(journey: Journey, code: str) -> None:
+    journey.shop.store.on_write = lambda _: WriteOutcome.RETRY
+    journey.shop.store.code = code
+
+    paused = journey.run()
+
+    assert paused.state is ChangeState.PAUSED
+    assert paused.error == {"code": code, "message": "said so", "faults": []}
+    assert journey.shop.store.journal == []
 
 
 def test_a_lost_answer_is_settled_by_reading_and_not_written_twice(journey: Journey) -> None:
@@ -175,7 +188,7 @@ def test_a_lost_answer_is_settled_by_reading_and_not_written_twice(journey: Jour
         return WriteOutcome.UNKNOWN
 
     store.on_write = lose
-    done = journey.run()
+    done = journey.run(replace(QUICK, give_up_after=99))
 
     assert done.counts == {ItemState.APPLIED: 10}
     assert Counter(external_id for external_id, _ in store.journal).most_common(1)[0][1] == 1

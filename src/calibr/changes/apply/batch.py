@@ -8,12 +8,13 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from math import ceil
 
 from calibr.catalog import NewPrice, record_prices
 from calibr.changes.apply.decide import ClaimedItem, Decision, Permission, after_reading, after_writing
 from calibr.changes.apply.item_events import events_of
 from calibr.changes.apply.settings import backoff_s
-from calibr.changes.apply.store_run import StoreRun
+from calibr.changes.apply.store_run import THROTTLED, StoreRun
 from calibr.changes.lifecycle import ChangeState, ItemState
 from calibr.changes.repository import move_counts
 from calibr.changes.repository_items import Settlement, mark_sending, reopen, settle
@@ -78,17 +79,12 @@ def _settle_writing(
         result, read_back = results.get(item.external_id or ""), shown.get(item.external_id or "")
         decision = after_writing(item, result, read_back)
         if decision.target is ItemState.UNKNOWN and (result is None or result.outcome is WriteOutcome.UNKNOWN):
-            decision = replace(decision, retry_after_s=_until_no_request_is_left(run))
+            decision = replace(decision, retry_after_s=ceil(run.settings.margin_s))
         decisions.append(decision)
     with run.session() as session:
         run.lease.lock(session)
         moved = _write_down(run, session, decisions)
     _tell(run, moved)
-
-
-def _until_no_request_is_left(run: StoreRun) -> int:
-    """Seconds after which a request without an answer can no longer reach the store."""
-    return int(run.connector.request_timeout_s + run.settings.margin_s) + 1
 
 
 def _write_down(run: StoreRun, session: Session, decisions: Sequence[Decision]) -> Moved:
@@ -125,6 +121,7 @@ def _settlement(run: StoreRun, decision: Decision, event_id: EventId | None) -> 
         delay_s=delay,
         error=said or None,
         event_id=event_id,
+        is_attempt=decision.code != THROTTLED,
     )
 
 

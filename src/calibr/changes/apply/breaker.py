@@ -2,9 +2,18 @@
 
 import random
 import threading
+from collections import Counter
+from enum import StrEnum
 
 from calibr.changes.apply.settings import ApplySettings, backoff_s
 from calibr.core.errors import CalibrError
+
+
+class Call(StrEnum):
+    """Kinds of calls, counted apart: a store that can be read and takes no write is broken too."""
+
+    READ = "read"
+    WRITE = "write"
 
 
 class Breaker:
@@ -13,7 +22,7 @@ class Breaker:
     def __init__(self, settings: ApplySettings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._failures = 0
+        self._failures: Counter[Call] = Counter()
         self._reason: CalibrError | None = None
 
     @property
@@ -21,20 +30,20 @@ class Breaker:
         """Why the run must stop; None while it may go on."""
         return self._reason
 
-    def succeeded(self) -> None:
+    def succeeded(self, call: Call) -> None:
         """A call was answered."""
         with self._lock:
-            self._failures = 0
+            self._failures[call] = 0
 
-    def failed(self, error: CalibrError) -> None:
+    def failed(self, call: Call, error: CalibrError) -> None:
         """A call failed. One that will fail again by its nature stops the run at once."""
         with self._lock:
-            self._failures += 1
-            if not error.retryable or self._failures >= self._settings.give_up_after:
+            self._failures[call] += 1
+            if not error.retryable or self._failures[call] >= self._settings.give_up_after:
                 self._reason = error
 
     def pause_s(self) -> float:
         """How long to wait before the next batch; 0 while the store answers."""
         with self._lock:
-            failures = self._failures
+            failures = max(self._failures.values(), default=0)
         return backoff_s(self._settings, failures, 0.5 + random.random() / 2) if failures else 0.0  # noqa: S311 - jitter

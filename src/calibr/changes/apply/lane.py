@@ -41,7 +41,7 @@ def work_through(run: StoreRun, stop: threading.Event) -> None:
     flying: set[Future[None]] = set()
     with ThreadPoolExecutor(run.settings.parallel_batches, "apply") as pool:
         while not _must_end(run, stop):
-            flying = _landed(flying, below=1 if run.breaker.pause_s() else run.settings.parallel_batches)
+            flying = _landed(flying, below=1 if run.breaker.pause_s() else run.pace.batches)
             if stop.wait(run.breaker.pause_s()) or _must_end(run, stop):
                 break
             claimed = _claim(run)
@@ -70,7 +70,7 @@ def _landed(flying: set[Future[None]], *, below: int) -> set[Future[None]]:
 
 
 def _claim(run: StoreRun) -> _Claimed:
-    limit, lease_s = run.settings.batch_size, run.settings.lease_s
+    limit, lease_s = run.pace.batch_size, run.settings.lease_s
     with run.session() as session:
         going = run.lease.lock(session) is ChangeState.APPLYING
         states = IN_FLIGHT_ITEM_STATES if going else MAY_BE_WRITTEN

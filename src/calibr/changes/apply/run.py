@@ -14,6 +14,7 @@ from calibr.changes.apply.breaker import Breaker
 from calibr.changes.apply.ending import Ending
 from calibr.changes.apply.item_events import SealedPlan
 from calibr.changes.apply.lane import work_through
+from calibr.changes.apply.pace import Pace
 from calibr.changes.apply.settings import ApplySettings, require_safe_lease
 from calibr.changes.apply.store_run import OnSettled, StoreRun
 from calibr.changes.lease import Lease, LeaseLost, take
@@ -144,6 +145,7 @@ class _Apply:
                 currency=price_list.currency,
                 connector=connector,
                 breaker=Breaker(self._settings),
+                pace=Pace(self._settings),
                 on_settled=self._hooks.on_settled,
             )
             work_through(run, self._hooks.stop)

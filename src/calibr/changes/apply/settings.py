@@ -8,15 +8,15 @@ from calibr.core.errors import Invalid
 
 @dataclass(frozen=True, slots=True)
 class ApplySettings:
-    """Times in seconds. `margin_s` is for what the store does after we gave up waiting, and for clocks.
+    """Times in seconds. `margin_s` is for what the store still does after we gave up waiting, and for clocks.
 
     `give_up_after` failed calls in a row pause the change: somebody has to look at the store or its credentials.
     """
 
     batch_size: int = 250
     parallel_batches: int = 4
-    lease_s: float = 60.0
-    margin_s: float = 5.0
+    lease_s: float = 120.0
+    margin_s: float = 8.0
     max_attempts: int = 8
     backoff_base_s: float = 1.0
     backoff_cap_s: float = 60.0

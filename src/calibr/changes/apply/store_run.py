@@ -5,17 +5,21 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
 
-from calibr.changes.apply.breaker import Breaker
+from calibr.changes.apply.breaker import Breaker, Call
 from calibr.changes.apply.decide import ClaimedItem
 from calibr.changes.apply.item_events import SealedPlan
+from calibr.changes.apply.pace import Pace
 from calibr.changes.apply.settings import ApplySettings
 from calibr.changes.lease import Lease
 from calibr.changes.lifecycle import ItemState
 from calibr.changes.repository_items import Lot
-from calibr.connectors.port import Connector, RemotePrice, WriteResult
+from calibr.connectors.port import Connector, RemotePrice, WriteOutcome, WriteResult
 from calibr.core.errors import Upstream
 from calibr.core.ids import ConnectionId
 from calibr.db import Context, Database, Role, Session
+
+THROTTLED = "upstream.throttled"
+UNAUTHORIZED = "upstream.unauthorized"
 
 OnSettled = Callable[[ItemState, int], None]
 """Told how many items reached a state, after the transaction that moved them; for metrics."""
@@ -36,6 +40,7 @@ class StoreRun:
     currency: str
     connector: Connector
     breaker: Breaker
+    pace: Pace
     on_settled: OnSettled
 
     def session(self) -> AbstractContextManager[Session]:
@@ -51,21 +56,35 @@ class StoreRun:
         try:
             found = self.connector.read_prices(wanted, self.currency)
         except Upstream as error:
-            self.breaker.failed(error)
+            self.breaker.failed(Call.READ, error)
             return None
-        self.breaker.succeeded()
+        self.breaker.succeeded(Call.READ)
         return found
 
     def write(self, items: Sequence[ClaimedItem]) -> dict[str, WriteResult]:
         """Send the new prices; a row without a result may or may not have been written.
 
-        The lease is looked at before each row leaves, not only once: a worker that was frozen in between stops.
+        Nothing is sent unless the lease outlasts the call: a request must be over before anybody else may take over.
         """
-        self.lease.require()
+        self.lease.require(self.connector.request_timeout_s)
         try:
-            results = self.connector.write_prices(self.lease.guarded([item.write() for item in items]))
+            results = self.connector.write_prices([item.write() for item in items])
         except Upstream as error:
-            self.breaker.failed(error)
+            self.breaker.failed(Call.WRITE, error)
             return {}
-        self.breaker.succeeded()
+        self._judge(results)
         return {result.external_id: result for result in results}
+
+    def _judge(self, results: Sequence[WriteResult]) -> None:
+        """Learn from the outcome of a call how fast to go on, and whether at all."""
+        starved = any(r.code == THROTTLED for r in results)
+        if starved:
+            self.pace.throttled()
+        else:
+            self.pace.kept_up()
+        if any(r.outcome in {WriteOutcome.WRITTEN, WriteOutcome.REJECTED} for r in results):
+            self.breaker.succeeded(Call.WRITE)
+        elif results and (not starved or self.pace.is_at_floor):
+            first = results[0]
+            code, message = first.code or "upstream.protocol", first.message or "the store wrote nothing"
+            self.breaker.failed(Call.WRITE, Upstream(code, message, retryable=code != UNAUTHORIZED))
