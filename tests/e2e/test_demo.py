@@ -121,7 +121,7 @@ def test_broken_rows_are_named_with_their_line(demo: Demo, tmp_path: Path) -> No
     out, err = process.communicate(timeout=TOTAL_S)
 
     assert process.returncode == 0, out[-2000:] + err[-2000:]
-    assert "1 rows of the file were skipped" in out
+    assert "1 row of the file skipped" in out
     assert any(line.strip().startswith("3 ") and "Variant Price" in line for line in out.splitlines())
     assert "No product has a tag" in out
     assert "1 diverged" in out

@@ -25,10 +25,11 @@ def store() -> Iterator[StoreReader]:
     with workspace() as place:
         processes = Processes(place)
         try:
-            running = processes.start(
+            launched = processes.launch(
                 "store", ["calibr_sandbox", "serve", "--db", str(place.store_file), "--products", "60"]
             )
-            yield StoreReader(running.url, "shpat_sandbox")
+            launched.await_ready()
+            yield StoreReader(launched.url, "shpat_sandbox")
         finally:
             processes.end_all()
 
@@ -49,8 +50,9 @@ def test_every_variant_is_read_and_an_edit_by_hand_is_seen(store: StoreReader) -
 def test_a_process_that_does_not_start_says_why() -> None:
     with workspace() as place:
         processes = Processes(place)
+        bad = ["calibr_sandbox", "serve", "--db", str(place.store_file), "--plan", "gold"]
         with pytest.raises(CliError, match=r"the store did not start: .*plan"):
-            processes.start("store", ["calibr_sandbox", "serve", "--db", str(place.store_file), "--plan", "gold"])
+            processes.launch("store", bad).await_ready()
         processes.end_all()
 
 

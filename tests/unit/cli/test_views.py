@@ -198,7 +198,7 @@ def test_the_audit_trail_names_people_and_says_what_moved() -> None:
         },
     }
 
-    line = drawn(audit_table([entry], {"u1": "Ada"}), 120)[2]
+    line = drawn(audit_table([entry], {"u1": "Ada"}, width=120), 120)[2]
 
     assert "Ada" in line
     assert "1.00 → 0.90, store shows 5.55" in line

@@ -32,18 +32,17 @@ def options_of(product: Product) -> str:
 
 def _table(found: Sequence[Product], *, wide: bool) -> FittedTable:
     columns = [
-        Column("SKU"),
-        Column("title", shrink=True),
-        Column("options", shrink=True),
+        Column("SKU", shrink=True),
+        Column("product", shrink=True),
         Column("price", "right"),
+        Column("", "left"),
         Column("compare-at", "right"),
         Column("cost", "right"),
         Column("margin", "right"),
     ]
-    rows = [row for product in found for row in _rows(product, wide=wide)]
     if wide:
         columns += [Column("vendor", shrink=True), Column("tags", shrink=True), Column("id")]
-    return table(columns, rows)
+    return table(columns, [row for product in found for row in _rows(product, wide=wide)])
 
 
 def _rows(product: Product, *, wide: bool) -> list[list[str]]:
@@ -56,9 +55,9 @@ def _rows(product: Product, *, wide: bool) -> list[list[str]]:
         unit_amount = price["unit_amount"] if price else None
         row = [
             text(product["sku"]) or NONE,
-            text(product["title"]),
-            options_of(product),
-            f"{amount(unit_amount, currency)} {currency}".strip(),
+            " ".join(part for part in (text(product["title"]), options_of(product)) if part),
+            amount(unit_amount, currency),
+            currency,
             amount(price["compare_at"] if price else None, currency),
             amount(own_cost, currency),
             margin_percent(unit_amount, own_cost),

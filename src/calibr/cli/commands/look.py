@@ -26,7 +26,7 @@ def list_audit(
     if entity_id is not None and entity is None:
         raise CliError("--id needs --entity, the kind of thing that the id is of")
     found = list(cli.api.pages("/v1/audit", {"entity": entity, "entity_id": entity_id}, limit=limit))
-    cli.result({"items": found}, lambda page: page.print(audit_table(found)))
+    cli.result({"items": found}, lambda page: page.print(audit_table(found, width=page.width)))
 
 
 @command(schemas, "list")

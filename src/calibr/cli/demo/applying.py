@@ -43,10 +43,19 @@ def refused_approval(scene: Scene, person: Person, change: Json) -> bool:
     try:
         person.api.post(f"/v1/price-changes/{change['id']}/approve", {"plan_root": change["plan_root"]})
     except ApiRefusal as refusal:
-        scene.narrator.say(("  ✗ ", "red"), (f"{refusal.status} {refusal.code}: ", "red"), refusal.message)
+        told = _named(scene, change, refusal.message)
+        scene.narrator.say(("  ✗ ", "red"), (f"{refusal.status} {refusal.code}: ", "red"), told)
         return refusal.status == _FORBIDDEN
     scene.narrator.bad(f"{person.name} could approve their own change")
     return False
+
+
+def _named(scene: Scene, change: Json, message: str) -> str:
+    """The server's sentence with names for the ids that the reader has met."""
+    known = {**scene.people.names, str(change["id"]): str(change["name"])}
+    for identity, name in known.items():
+        message = message.replace(identity, name)
+    return message
 
 
 def apply(scene: Scene) -> None:

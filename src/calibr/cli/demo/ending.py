@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
@@ -23,41 +22,33 @@ def conclude(scene: Scene) -> None:
     """Sum up what was measured."""
     tell, measured = scene.narrator, scene.measured
     seconds = tell.seconds
-    tell.page.print()
-    heading = Text(
-        "It holds" if measured.holds else "It does not hold", style="bold green" if measured.holds else "bold red"
-    )
-    tell.page.print(Rule(heading, align="left", style="bright_black"), width=tell.width)
+    tell.heading(Text("It holds", "bold green") if measured.holds else Text("It does not hold", "bold red"))
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(style=FLAT)
     grid.add_column()
     for label, value in _results(measured, seconds):
         grid.add_row(label, value)
-    tell.page.print(grid, width=tell.width)
+    tell.draw(grid)
 
 
 def stay(scene: Scene) -> None:
     """Say where everything is and keep it running until Ctrl-C."""
-    page, people = scene.narrator.page, scene.people
+    tell, people = scene.narrator, scene.people
     server, sandbox = scene.server, scene.sandbox
     if server is None or sandbox is None:
         return
     calibr = _program()
-    page.print()
-    page.print(
-        Rule(Text("Still running: try it", style="bold"), align="left", style="bright_black"),
-        width=scene.narrator.width,
-    )
-    page.print(f"API            {server.url}   (what it offers: {server.url}/openapi.json)")
-    page.print(f"sandbox store  {sandbox.url}")
-    page.print("\nPaste in another terminal; first as the author, then as the approver:\n", style=FLAT)
+    tell.heading(Text("Still running: try it", "bold"))
+    tell.say("API            ", (server.url, "bold"), f"   ({server.url}/openapi.json says what it offers)")
+    tell.say("sandbox store  ", (sandbox.url, "bold"))
+    tell.show(Text("Paste in another terminal; first as the author, then as the approver:", FLAT))
     _paste(scene, people.author, [
         f"{calibr} products --limit 10",
         f"{calibr} change new summer --everything --percent -5 --ending 0.95 --compare-at old-price",
         f"{calibr} change preview summer && {calibr} change submit summer",
     ])  # fmt: skip
     _paste(scene, people.approver, [f"{calibr} change approve summer", f"{calibr} change apply summer"])
-    page.print("Ctrl-C ends everything and removes its directory.", style=FLAT)
+    tell.say(("Ctrl-C ends everything and removes its directory.", FLAT))
     try:
         _watch(scene)
     except KeyboardInterrupt:

@@ -22,6 +22,7 @@ class Narrator:
     out: Output
     seconds: dict[str, float] = field(default_factory=dict)
     _sections: int = 0
+    _after_gap: bool = False
 
     @property
     def page(self) -> Console:
@@ -42,22 +43,37 @@ class Narrator:
     def section(self, key: str, title: str) -> Iterator[None]:
         """A numbered section; the time that it takes is kept under `key`."""
         self._sections += 1
-        self.page.print()
-        heading = Text.assemble((f"{self._sections}. ", "cyan"), (title, "bold"))
-        self.page.print(Rule(heading, align="left", style="bright_black"), width=self.width)
+        self.heading(Text.assemble((f"{self._sections}. ", "cyan"), (title, "bold")))
         started = time.monotonic()
         yield
         self.seconds[key] = round(self.seconds.get(key, 0) + time.monotonic() - started, 3)
 
+    def heading(self, title: Text) -> None:
+        """A title over what follows."""
+        self._gap()
+        self.draw(Rule(title, align="left", style="bright_black"))
+
     def say(self, *parts: str | tuple[str, str]) -> None:
         """A sentence, wrapped to the width."""
-        self.page.print(Text.assemble(*parts), width=self.width)
+        self.draw(Text.assemble(*parts))
 
-    def show(self, drawing: RenderableType) -> None:
+    def draw(self, *drawings: RenderableType) -> None:
+        """Anything, at once."""
+        for drawing in drawings:
+            self.page.print(drawing, width=self.width)
+        self._after_gap = False
+
+    def show(self, *drawings: RenderableType) -> None:
         """A table or the like, set off by empty lines."""
-        self.page.print()
-        self.page.print(drawing, width=self.width)
-        self.page.print()
+        self._gap()
+        self.draw(*drawings)
+        self._gap()
+
+    def _gap(self) -> None:
+        """One empty line, never two."""
+        if not self._after_gap:
+            self.page.print()
+        self._after_gap = True
 
     def good(self, sentence: str) -> None:
         """Something was proved."""

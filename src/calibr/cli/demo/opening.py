@@ -32,15 +32,17 @@ def start(scene: Scene) -> None:
             else ["--products", str(wish.products), "--seed", str(wish.seed)]
         )
         place = scene.processes.place
-        scene.sandbox = scene.processes.start(
+        scene.sandbox = scene.processes.launch(
             "sandbox store",
             ["calibr_sandbox", "serve", "--db", str(place.store_file), "--plan", wish.plan, *filled],
         )
-        scene.store = StoreReader(scene.sandbox.url, ACCESS_TOKEN)
-        _tell_loaded(scene, scene.sandbox.ready.get("loaded") or {})
-        scene.server = scene.processes.start(
+        scene.server = scene.processes.launch(
             "server", ["calibr", "serve", "--json", "--port", "0", "--data-dir", str(place.data_dir)]
         )
+        loaded = scene.sandbox.await_ready().get("loaded")
+        scene.store = StoreReader(scene.sandbox.url, ACCESS_TOKEN)
+        _tell_loaded(scene, loaded or {})
+        scene.server.await_ready()
         tell.say("The server runs at ", (scene.server.url, "bold"), " with a PostgreSQL of its own.")
         tell.say((f"All of it lives in {place.root}, which is removed at the end.", "bright_black"))
 
@@ -151,7 +153,7 @@ def _tell_loaded(scene: Scene, loaded: dict[str, Any]) -> None:
         tell.say("No row of the file had to be skipped.")
         return
     rows = [[f"{row['line']:,}", str(row["reason"])] for row in skipped[:_SHOWN_SKIPPED]]
-    tell.say((f"{len(skipped):,} rows of the file were skipped:", "yellow"))
+    tell.say((f"{_counted(len(skipped), 'row')} of the file skipped:", "yellow"))
     tell.show(table([Column("line", "right"), Column("reason", shrink=True)], rows))
     if len(skipped) > _SHOWN_SKIPPED:
         tell.say(f"and {len(skipped) - _SHOWN_SKIPPED:,} more")
@@ -161,3 +163,7 @@ def _tell_findings(scene: Scene, sync_id: str) -> None:
     found = list(scene.people.author.api.pages(f"/v1/syncs/{sync_id}/findings", limit=5))
     for row in found:
         scene.narrator.show(Text(f"{row['external_id']}: {row['field']} {row['value']}: {row['rule']}", style="yellow"))
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,9 +1,9 @@
 """The rule and its preview: in words and as JSON, then counts, money, histogram, first rows and one explanation."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from rich.json import JSON
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -96,7 +96,8 @@ def _tell_rule(scene: Scene, rule: Json, name: str) -> None:
             grid.add_row(heading, Text(words))
         tell.show(Padding(grid, (0, 0, 0, 2)))
         tell.say(("The same as JSON, which is what is stored, hashed and approved:", FLAT))
-        tell.show(Padding(JSON.from_data(rule, indent=None, highlight=True), (0, 0, 0, 2)))
+        for part, document in rule.items():
+            tell.draw(Padding(Text(f"{part}: {json.dumps(document)}", style="cyan"), (0, 0, 0, 2)))
 
 
 def _preview(scene: Scene, change: Json) -> Json:
@@ -123,13 +124,10 @@ def _tell_summary(scene: Scene, found: Mapping[str, Any]) -> None:
         (f"{found['to_write']:,}", "bold"), " prices would be written.",
     )  # fmt: skip
     tell.show(summary.counts(found))
-    tell.page.print(summary.money(found), width=tell.width)
-    tell.page.print()
+    tell.show(summary.money(found))
     tell.say(("How far prices move:", FLAT))
-    for line in summary.bars(found, min(tell.width, _WIDE)):
-        tell.page.print(line)
-    for line in (*summary.held_back(found), *summary.estimate(found)):
-        tell.page.print(line)
+    tell.draw(*summary.bars(found, min(tell.width, _WIDE)), "")
+    tell.draw(*summary.held_back(found), *summary.estimate(found))
 
 
 def _rows(scene: Scene, items: list[Json]) -> FittedTable:
@@ -152,7 +150,7 @@ def _row(scene: Scene, item: Json, *, wide: bool) -> list[Cell]:
     before, after, currency = item["before"], item["after"], str(item["currency"])
     cells: list[Cell] = [
         text(item["sku"]) or NONE,
-        " ".join(part for part in (text(item["title"]), product.options) if part),
+        scene.named(item),
         amount(product.unit_cost, currency),
         moved(before["unit_amount"], after["unit_amount"], currency),
         change_cell(before["unit_amount"], after["unit_amount"]),
@@ -173,9 +171,9 @@ def _to_explain(scene: Scene, first: list[Json]) -> Json | None:
 def _tell_why(scene: Scene, item: Json, trace: Json) -> None:
     tell = scene.narrator
     product = scene.products[str(item["product_id"])]
-    named = " ".join(part for part in (text(item["title"]), product.options) if part)
     cost = amount(product.unit_cost, str(item["currency"]))
-    tell.say("Why does ", (named, "bold"), f" ({text(item['sku']) or 'no SKU'}, cost {cost}) get this price?")
+    tell.say(
+        "Why does ", (scene.named(item), "bold"), f" ({text(item['sku']) or 'no SKU'}, cost {cost}) get this price?"
+    )
     tell.show(Padding(waterfall(trace, scene.change, bars=tell.width >= _WIDE), (0, 0, 0, 2)))
-    for line in outcome(trace):
-        tell.page.print(Padding(line, (0, 0, 0, 2)))
+    tell.draw(*(Padding(line, (0, 0, 0, 2)) for line in outcome(trace)))

@@ -20,22 +20,32 @@ from calibr.cli.failures import FAILED, CliError
 from calibr.cli.signals import held_back
 
 _READY_TIMEOUT_S: Final = 180.0
-_END_TIMEOUT_S: Final = 60.0
+_END_TIMEOUT_S: Final = 30.0
 _LOG_TAIL: Final = 1_500
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A process that said it is ready, with what it said."""
+@dataclass(slots=True)
+class Launched:
+    """A process that was started. `said` is what it told once it was ready."""
 
     name: str
     process: "subprocess.Popen[bytes]"
-    ready: dict[str, Any]
+    log: Path
+    said: dict[str, Any] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
-        """Where it listens."""
-        return str(self.ready["url"])
+        """Where it listens, once it is ready."""
+        return str(self.said["url"])
+
+    def await_ready(self) -> dict[str, Any]:
+        """Wait for the JSON line that says it is ready.
+
+        Raises CliError with the end of its log when it ends or stays silent instead.
+        """
+        if not self.said:
+            self.said = _await_ready(self.process, self.name, self.log)
+        return self.said
 
     def end(self) -> None:
         """Ask it to end, and make it if it does not."""
@@ -55,13 +65,10 @@ class Processes:
     """Starts processes in one workspace, and ends all of them, last one first."""
 
     place: Workspace
-    running: list[Running] = field(default_factory=list)
+    running: list[Launched] = field(default_factory=list)
 
-    def start(self, name: str, arguments: Sequence[str], environment: dict[str, str] | None = None) -> Running:
-        """Start `python -m ...` and wait for the JSON line that says it is ready.
-
-        Raises CliError with the end of its log when it ends or stays silent instead.
-        """
+    def launch(self, name: str, arguments: Sequence[str], environment: dict[str, str] | None = None) -> Launched:
+        """Start `python -m ...` without waiting: several can get ready at the same time."""
         log = self.place.logs / f"{name}.log"
         with log.open("ab") as errors, held_back():
             process = subprocess.Popen(  # noqa: S603 - our own modules with our own arguments
@@ -72,11 +79,10 @@ class Processes:
                 env=_environment(environment or {}),
                 start_new_session=True,
             )
-            self.running.append(Running(name, process, {}))
+            launched = Launched(name, process, log)
+            self.running.append(launched)
             self.place.remember([each.process.pid for each in self.running])
-        ready = Running(name, process, _await_ready(process, name, log))
-        self.running[-1] = ready
-        return ready
+        return launched
 
     def end_all(self) -> None:
         """End everything, in the reverse order of the starts. May be repeated."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from calibr.cli.client import Client
 from calibr.cli.demo.narrator import Narrator
-from calibr.cli.demo.processes import Processes, Running
+from calibr.cli.demo.processes import Launched, Processes
 from calibr.cli.demo.store_check import Shown, StoreReader
 
 
@@ -100,8 +100,8 @@ class Scene:
     narrator: Narrator
     processes: Processes
     measured: Measured = field(default_factory=Measured)
-    server: Running | None = None
-    sandbox: Running | None = None
+    server: Launched | None = None
+    sandbox: Launched | None = None
     store: StoreReader = field(default_factory=lambda: StoreReader("", ""))
     cast: Cast | None = None
     currency: str = ""
@@ -110,6 +110,11 @@ class Scene:
     earlier: dict[str, Shown] = field(default_factory=dict)
     change: dict[str, Any] = field(default_factory=dict)
     rollback: dict[str, Any] | None = None
+
+    def named(self, item: Mapping[str, Any]) -> str:
+        """What a person calls the product of an item: its title and options."""
+        product = self.products[str(item["product_id"])]
+        return " ".join(part for part in (item["title"] or "", product.options) if part)
 
     @property
     def people(self) -> Cast:

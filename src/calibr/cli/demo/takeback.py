@@ -29,9 +29,7 @@ def edit_by_hand(scene: Scene) -> None:
             by_hand = _other_price(item)
             number = scene.products[str(item["product_id"])].number
             scene.store.edit(number, format_minor(by_hand, currency))
-            rows.append(
-                [text(item["title"]), text(item["sku"]), moved(item["after"]["unit_amount"], by_hand, currency)]
-            )
+            rows.append([scene.named(item), text(item["sku"]), moved(item["after"]["unit_amount"], by_hand, currency)])
         scene.measured.expected_divergence = len(applied)
         if not rows:
             tell.say("No price was applied, so there is none to edit.")
@@ -87,7 +85,7 @@ def _tell_rows(scene: Scene, path: str) -> None:
     diverged = list(api.pages(path, {"state": "drifted"}, limit=20))
     restored = list(api.pages(path, {"state": "applied"}, limit=_SHOWN_RESTORED))
     columns = [Column("product", shrink=True), Column("restored", "right"), Column("outcome")]
-    rows: list[list[Cell]] = [_outcome(item) for item in (*diverged, *restored)]
+    rows: list[list[Cell]] = [_outcome(scene, item) for item in (*diverged, *restored)]
     tell.show(table(columns, rows))
     more = measured.restored - len(restored)
     if more > 0:
@@ -95,14 +93,14 @@ def _tell_rows(scene: Scene, path: str) -> None:
     tell.good(f"{measured.restored:,} restored, {measured.diverged:,} diverged: what somebody else set was left alone.")
 
 
-def _outcome(item: Json) -> list[Cell]:
+def _outcome(scene: Scene, item: Json) -> list[Cell]:
     currency = str(item["currency"])
     before, after = item["before"]["unit_amount"], item["after"]["unit_amount"]
     if item["state"] != "drifted":
-        return [text(item["title"]), moved(before, after, currency), "restored"]
+        return [scene.named(item), moved(before, after, currency), "restored"]
     seen = item["observed"]
     shows = amount(seen["unit_amount"], currency) if seen else "another price"
-    return [text(item["title"]), moved(before, after, currency), f"left alone: the store shows {shows}"]
+    return [scene.named(item), moved(before, after, currency), f"left alone: the store shows {shows}"]
 
 
 def _check_store(scene: Scene, path: str) -> None:

@@ -34,7 +34,7 @@ def audit(scene: Scene) -> None:
             if entry["entity"] == "product":
                 stories.setdefault(str(entry["entity_id"]), []).append(entry)
         scene.measured.events = kinds.total()
-        tell.show(audit_table(told[-_LINES:], scene.people.names))
+        tell.show(audit_table(told[-_LINES:], scene.people.names, width=tell.width))
         _tell_one(scene, stories)
         _count(scene, events, kinds)
 
@@ -45,7 +45,8 @@ def _tell_one(scene: Scene, stories: dict[str, list[Json]]) -> None:
     story = next(iter([*edited, *stories.values()]), None)
     if story is not None:
         scene.narrator.say(("One product, from its own events:", FLAT))
-        scene.narrator.show(Padding(audit_table(story, scene.people.names), (0, 0, 0, 2)))
+        drawn = audit_table(story, scene.people.names, width=scene.narrator.width)
+        scene.narrator.show(Padding(drawn, (0, 0, 0, 2)))
 
 
 def _count(scene: Scene, events: Counter[Key], kinds: Counter[str]) -> None:

@@ -12,15 +12,18 @@ from calibr.cli.views.table import Cell, Column, FittedTable, moment, table, tex
 
 Entry = Mapping[str, Any]
 
-_TOLD: Final = ("name", "role", "reason", "kind", "plan_root")
+_TOLD: Final = ("name", "role", "reason", "kind")
+_COUNTED: Final = ("rows", "new", "changed", "vanished", "prices_observed", "findings")
+_ROOMY: Final = 100
 
 
-def audit_table(entries: Sequence[Entry], names: Mapping[str, str] | None = None) -> FittedTable:
-    """The entries in their order; `names` turns user ids into names."""
+def audit_table(entries: Sequence[Entry], names: Mapping[str, str] | None = None, *, width: int) -> FittedTable:
+    """The entries in their order; `names` turns user ids into names. A narrow page leaves the date out."""
+    narrow = width < _ROOMY
     columns = [
         Column("#", "right", style=FLAT),
         Column("at (UTC)"),
-        Column("who"),
+        Column("who", shrink=True),
         Column("what"),
         Column("of"),
         Column("", shrink=True),
@@ -28,10 +31,10 @@ def audit_table(entries: Sequence[Entry], names: Mapping[str, str] | None = None
     rows: list[list[Cell]] = [
         [
             f"{entry['seq']:,}",
-            moment(entry["created_at"]),
+            moment(entry["created_at"])[11 if narrow else 0 :],
             _who(str(entry["actor"]), names or {}),
             _what(str(entry["action"])),
-            f"{str(entry['entity']).replace('_', ' ')} …{short(entry['entity_id'])[-6:]}",
+            ("" if narrow else str(entry["entity"]).replace("_", " ") + " ") + f"…{short(entry['entity_id'])[-6:]}",
             Text(told(entry), style=FLAT),
         ]
         for entry in entries
@@ -52,10 +55,12 @@ def told(entry: Entry) -> str:
             else ""
         )
         return f"{amount(before['unit_amount'], currency)} → {amount(after['unit_amount'], currency)}{shows}"
-    if counts := explain.get("counts"):
-        return ", ".join(f"{number:,} {state}" for state, number in counts.items() if number)
-    parts = [text(explain[key])[:24] for key in _TOLD if explain.get(key)]
-    return ", ".join(parts)
+    counts = explain.get("counts") or {name: explain[name] for name in _COUNTED if name in explain}
+    if any(counts.values()):
+        return ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in counts.items() if number)
+    if explain.get("plan_root"):
+        return f"root {explain['plan_root'][:12]}…"
+    return ", ".join(text(explain[key]) for key in _TOLD if explain.get(key))
 
 
 def _who(actor: str, names: Mapping[str, str]) -> str:

@@ -39,7 +39,7 @@ def changes_table(changes: Sequence[Change], *, width: int) -> FittedTable:
             text(row["name"]),
             state_text(row),
             _progress(row),
-            moment(row["created_at"]),
+            moment(row["created_at"])[:16],
             str(row["id"]) if width >= _WIDE else short(row["id"]),
         ]
         for row in changes

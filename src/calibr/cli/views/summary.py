@@ -128,9 +128,10 @@ def whole(summary: Summary, width: int) -> RenderableType:
         parts += [money(summary), Text("")]
     if drawn := bars(summary, width):
         parts += [*drawn, Text("")]
-    parts += list(held_back(summary))
+    if notes := list(held_back(summary)):
+        parts += [*notes, Text("")]
     if summary["top_movers"]["down"] or summary["top_movers"]["up"]:
-        parts += [Text(""), Text("largest moves", style="bold"), movers(summary, 3)]
+        parts += [Text("largest moves", style="bold"), movers(summary, 3), Text("")]
     parts += estimate(summary)
     return Group(*parts)
 

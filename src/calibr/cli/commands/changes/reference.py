@@ -64,7 +64,7 @@ def _until_over(cli: Cli, change: Change, label: str, *, by_items: bool) -> Chan
         over = last["state"] not in RUNNING
         progress = last["progress"]
         if not by_items:
-            return Point(0, None, over)
+            return Point((last["summary"] or {}).get("items", 0) if over else 0, None, over)
         drifted = progress["counts"].get("drifted", 0)
         return Point(progress["done"], progress["to_write"], over, f"{drifted:,} drifted" if drifted else "")
 

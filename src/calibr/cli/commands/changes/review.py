@@ -48,6 +48,6 @@ def _look_and_confirm(cli: Cli, change: Change) -> str:
     if cli.as_json or not sys.stdin.isatty():
         raise CliError("say which plan you have seen: --plan-root ROOT, as `calibr change show` prints it")
     show_change(cli.page, change)
-    if not confirm(f"\nApprove the plan {root}?", default=False):
+    if not confirm(f"\nApprove the plan {root[:12]}…?", default=False):
         raise CliError("not approved")
     return str(root)
