@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from sqlalchemy import select, text
 from calibr.core.errors import Invalid
 from calibr.core.ids import new_uuid
 from calibr.db import Context, Database, Role, ServerUrl, Session
-from calibr.events import Event, count_events, emit, list_audit
+from calibr.events import Event, count_events, emit, emit_stream, list_audit
 from calibr.events.tables import event as event_table
 from calibr.registry import load_registry
 
@@ -221,3 +221,34 @@ def test_another_tenant_reads_nothing(
     with database.session(other_tenant) as session:
         assert list_audit(session) == []
         assert count_events(session) == 0
+
+
+def test_a_stream_is_appended_after_the_other_events_and_may_read(
+    database: Database, tenant: Context, make_event: MakeEvent
+) -> None:
+    def stream(session: Session) -> Iterator[Event]:
+        for name in session.execute(text("select name from calibr.app_user order by name")).scalars():
+            yield make_event(name)
+
+    with database.session(tenant) as session:
+        emit_stream(session, stream(session))
+        emit(session, make_event("first"))
+
+    with database.session(tenant) as session:
+        assert [entry.entity_id for entry in list_audit(session)] == ["first", "Ada", "Bob"]
+
+
+def test_a_bad_event_in_a_stream_rolls_everything_back(
+    database: Database, tenant: Context, make_event: MakeEvent
+) -> None:
+    def emit_a_bad_stream() -> None:
+        with database.session(tenant) as session:
+            session.execute(text("update calibr.app_user set name = 'x' || name"))
+            emit_stream(session, iter([make_event(), make_event(name=5)]))
+
+    with pytest.raises(Invalid, match=r"\$\.name"):
+        emit_a_bad_stream()
+
+    with database.session(tenant) as session:
+        assert count_events(session) == 0
+        assert session.execute(text("select min(name) from calibr.app_user")).scalar_one() == "Ada"
