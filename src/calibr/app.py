@@ -14,7 +14,6 @@ import structlog
 from starlette.types import ASGIApp
 
 from calibr.changes.apply import ApplySettings
-from calibr.changes.preview import PreviewSettings
 from calibr.connectors import shopify
 from calibr.connectors.port import ConnectorFactory
 from calibr.db import Database, OpenDatabase, ServerUrl
@@ -103,7 +102,6 @@ def work(settings: Settings) -> None:
 def _worker(settings: Settings, database: Database, vault: Vault, metrics: Metrics) -> Worker:
     pace = JobSettings(
         work_dir=prepare_data_dir(settings) / "work",
-        preview=PreviewSettings(lease_s=settings.worker_lease_s),
         apply=ApplySettings(batch_size=settings.worker_batch, lease_s=settings.worker_lease_s),
     )
     stopping = threading.Event()

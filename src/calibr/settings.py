@@ -51,8 +51,9 @@ class Settings(BaseSettings):
 
     worker_enabled: bool = True
     """Whether `serve` also runs a worker; switch it off where workers run as processes of their own."""
-    worker_lease_s: Annotated[int, Field(ge=10, le=3600)] = 120
-    """How long a job stays with a worker that went silent; longer than any request to a store."""
+    worker_lease_s: Annotated[int, Field(ge=120, le=3600)] = 120
+    """How long an apply run stays with a worker that went silent. A shorter one could end while a request of its owner
+    is still on its way to the store, which may take 80 s."""
     worker_batch: Annotated[int, Field(ge=1, le=2000)] = 250
     """Items that an apply run claims at a time."""
     worker_concurrency: Annotated[int, Field(ge=1, le=64)] = 4

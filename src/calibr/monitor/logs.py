@@ -14,7 +14,7 @@ from structlog.typing import EventDict, Processor
 
 from calibr.monitor.redaction import redact
 
-QUIET_LOGGERS = ("uvicorn.access", "httpx2", "httpcore2", "alembic", "asyncio")
+QUIET_LOGGERS = ("uvicorn", "uvicorn.access", "uvicorn.error", "httpx2", "httpcore2", "alembic", "asyncio")
 """What these say at info is said better by our own events."""
 
 
