@@ -21,6 +21,8 @@ revoke all on function sec.binding() from public;
 -- The tenant of this transaction. calibr.ctx is '<tenant>.<mac>', and the mac binds the tenant to sec.binding(), so that a
 -- context that was read out is worth nothing anywhere else. STABLE, never IMMUTABLE: a folded constant would leak across
 -- tenants. The comparison is between hex digests of equal length.
+-- PARALLEL RESTRICTED, since a parallel worker has a pid of its own. Plans stay parallel all the same: the policies say
+-- (select sec.tenant()), which the leader computes once per statement and hands to its workers. A test looks at the plan.
 create function sec.tenant() returns uuid
   language plpgsql stable security definer set search_path = pg_catalog parallel restricted
 as $$
