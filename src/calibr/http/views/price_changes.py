@@ -13,6 +13,7 @@ from calibr.changes.model import Item, Price, PriceChange, Progress
 from calibr.pricing import Verdict
 
 RawObject = Annotated[Any, WithJsonSchema({"type": "object"})]
+OptionalObject = Annotated[Any, WithJsonSchema({"type": ["object", "null"]})]
 RawArray = Annotated[Any, WithJsonSchema({"type": "array"})]
 """JSON that is sent as it is stored."""
 
@@ -53,7 +54,7 @@ class PriceChangeBrief:
     apply_started_at: datetime | None
     finished_at: datetime | None
     reason: str | None
-    error: RawObject
+    error: OptionalObject
     progress: ProgressView
 
 
@@ -64,7 +65,7 @@ class PriceChangeView(PriceChangeBrief):
     selector: RawObject
     transform: RawObject
     guardrails: RawArray
-    summary: RawObject
+    summary: OptionalObject
     rollbacks: list[UUID]
 
 
