@@ -10,14 +10,19 @@ from sqlalchemy import func, select, text
 from calibr.db import Session
 from calibr.events.tables import event
 
+# Keys first: bodies are decoded only for the rows of the page, whatever the planner knows of the table (the log of a new
+# tenant has no statistics yet, and decoding all of it for each page took 0.2 s at 10,000 events).
 _AUDIT = text("""
   select id, seq, entity, entity_id, action, actor, explain, correlation_id, causation_id, created_at
   from calibr.audit
-  where seq > :after_seq
-    and (cast(:entity as text) is null or entity = :entity)
-    and (cast(:entity_id as text) is null or entity_id = :entity_id)
+  where seq = any(array(
+    select e.seq from calibr.event e
+    where e.seq > :after_seq
+      and (cast(:entity as text) is null or e.aggregate_type = :entity)
+      and (cast(:entity_id as text) is null or e.aggregate_id = :entity_id)
+    order by e.seq
+    limit :limit))
   order by seq
-  limit :limit
 """)
 
 
