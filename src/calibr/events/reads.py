@@ -10,8 +10,8 @@ from sqlalchemy import func, select, text
 from calibr.db import Session
 from calibr.events.tables import event
 
-# Keys first: bodies are decoded only for the rows of the page, whatever the planner knows of the table (the log of a new
-# tenant has no statistics yet, and decoding all of it for each page took 0.2 s at 10,000 events).
+# Keys first: bodies are decoded only for the rows of the page, whatever the planner knows of the table. A new tenant's
+# log has no statistics yet, and decoding all of it for each page took 0.2 s at 10,000 events.
 _AUDIT = text("""
   select id, seq, entity, entity_id, action, actor, explain, correlation_id, causation_id, created_at
   from calibr.audit
