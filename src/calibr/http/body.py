@@ -5,9 +5,9 @@ names; so a body is a dependency of ours, and `openapi` describes it from here.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Generic, TypeVar
+from typing import Annotated, Any, Final, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 
 from calibr.core.errors import Fault, Invalid
@@ -22,6 +22,17 @@ class RequestModel(BaseModel):
     """Base of all bodies: exact types, no unknown names."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+
+def _storable(text: str) -> str:
+    """A JSON text may hold U+0000; PostgreSQL cannot."""
+    if "\0" in text:
+        raise ValueError("must not hold the character U+0000")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+"""Any text that is stored or looked for."""
 
 
 class NoBody(RequestModel):

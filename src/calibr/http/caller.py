@@ -56,10 +56,11 @@ class Caller:
                 headers = {**stored.headers, REPLAYED: "true"}
                 return Response(stored.body, stored.status, headers=headers, media_type=MEDIA_TYPE)
             answer = work(session)
+            response = answer.response()
             if self.mark is not None:
                 access.remember(session, self.mark, _to_store(answer))
         self.services.wake_worker()
-        return answer.response()
+        return response
 
     def _recalled(self, session: Session) -> StoredAnswer | None:
         return access.recall(session, self.mark) if self.mark is not None else None

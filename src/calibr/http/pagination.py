@@ -1,7 +1,6 @@
 """Keyset pages. A cursor is opaque to clients: base64url of the name of the list and the key of the last row."""
 
 import base64
-import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, Generic, TypeVar
@@ -15,11 +14,14 @@ from calibr.core.errors import Fault, Invalid
 MAX_LIMIT: Final = 500
 DEFAULT_LIMIT: Final = 100
 MAX_CURSOR_LENGTH: Final = 2048
+MAX_INTEGER: Final = 2**63 - 1
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows of a page.")]
 After = Annotated[
     str | None, Query(max_length=MAX_CURSOR_LENGTH, description="`next` of the page before; left out: the first page.")
 ]
+Filter = Annotated[str | None, Query(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
+"""A text to look for."""
 T = TypeVar("T")
 V = TypeVar("V")
 
@@ -52,7 +54,7 @@ class Keyset:
             if name != self.name or len(values) != len(self.types):
                 raise _not_a_cursor(cursor)
             return tuple(_typed(value, kind) for value, kind in zip(values, self.types, strict=True))
-        except (ValueError, TypeError, binascii.Error, orjson.JSONDecodeError):
+        except (ValueError, TypeError):
             raise _not_a_cursor(cursor) from None
 
     def first(self, cursor: str) -> UUID:
@@ -79,7 +81,9 @@ class Keyset:
 def _typed(value: object, kind: type[UUID] | type[str] | type[int]) -> UUID | str | int:
     if kind is UUID and isinstance(value, str):
         return UUID(value)
-    if isinstance(value, str | int) and not isinstance(value, bool) and isinstance(value, kind):
+    if kind is int and isinstance(value, int) and not isinstance(value, bool) and -MAX_INTEGER <= value <= MAX_INTEGER:
+        return value
+    if kind is str and isinstance(value, str):
         return value
     raise TypeError
 

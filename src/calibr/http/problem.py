@@ -31,6 +31,7 @@ from calibr.core.written_json import JsonNumber
 
 MEDIA_TYPE: Final = "application/problem+json"
 SHOWN_CHARACTERS: Final = 120
+RETRY_AFTER_S: Final = "1"
 PYDANTIC_OPENING: Final = re.compile(r"^[A-Z][a-z]+ should ")
 
 STATUS_OF_KIND: Final[Mapping[type[CalibrError], int]] = MappingProxyType({
@@ -110,7 +111,7 @@ def answer_calibr_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, CalibrError)  # noqa: S101 - registered for this kind only
     status = status_of(error)
     found = problem(status, error.code, error.message, faults=error.faults, retryable=error.retryable)
-    headers = {}
+    headers = {"Retry-After": RETRY_AFTER_S} if error.retryable else {}
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
     elif error.code == "scope.missing":
@@ -142,7 +143,8 @@ def answer_database_error(request: Request, error: Exception) -> Response:
     """The database does not answer, or not in time. The reason is logged and not shown."""
     assert isinstance(error, OperationalError | PoolTimeout)  # noqa: S101 - registered for these kinds only
     request.state.logged_error = error
-    return _answer(request, problem(503, "db.unavailable", "The database does not answer; try again.", retryable=True))
+    found = problem(503, "db.unavailable", "The database does not answer; try again.", retryable=True)
+    return _answer(request, found, {"Retry-After": RETRY_AFTER_S})
 
 
 def sentence(faults: Sequence[Fault]) -> str:

@@ -121,6 +121,7 @@ def test_a_rule_reaches_the_store_and_is_taken_back(running: Running) -> None:
     restored = running.applied(back)
     assert restored["state"] == "applied"
     assert running.prices() == before == {"Shirt": (1100, 1500)}
+    assert 'calibr_apply_items_total{state="applied"} 4.0' in running.admin.get("/metrics").text
 
 
 def test_it_says_that_it_is_ready_and_counts_its_work(running: Running) -> None:

@@ -60,6 +60,7 @@ def test_a_lost_database_is_a_retryable_problem(odd: httpx2.Client) -> None:
     answer = odd.get("/lost")
 
     assert (answer.status_code, answer.json()["code"], answer.json()["retryable"]) == (503, "db.unavailable", True)
+    assert answer.headers["retry-after"] == "1"
     assert CANARY not in answer.text
 
 

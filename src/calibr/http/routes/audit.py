@@ -1,20 +1,19 @@
 """The audit trail, and the schemas that its events and all documents follow."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from starlette.responses import Response
 
 from calibr.events import AuditEntry, list_audit
 from calibr.http.answer import Answer
 from calibr.http.caller import AuditRead, CatalogRead
-from calibr.http.pagination import DEFAULT_LIMIT, After, Keyset, Limit, Page
+from calibr.http.pagination import DEFAULT_LIMIT, After, Filter, Keyset, Limit, Page
 from calibr.registry import load_registry
 
 router = APIRouter(prefix="/v1", tags=["audit"])
 AUDIT = Keyset("audit", (int,))
-Filter = Annotated[str | None, Query(min_length=1, max_length=255)]
 
 
 @dataclass(frozen=True, slots=True)

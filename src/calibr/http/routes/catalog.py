@@ -11,11 +11,10 @@ from calibr.catalog import FacetCount, PriceList, PriceVersion, Product, Product
 from calibr.core.ids import ProductId
 from calibr.http.answer import Answer
 from calibr.http.caller import CatalogRead
-from calibr.http.pagination import DEFAULT_LIMIT, After, Keyset, Limit, Page
+from calibr.http.pagination import DEFAULT_LIMIT, After, Filter, Keyset, Limit, Page
 
 router = APIRouter(prefix="/v1", tags=["catalog"])
 PRODUCTS = Keyset("products", (UUID,))
-Filter = Annotated[str | None, Query(min_length=1, max_length=255)]
 
 
 @router.get(
@@ -25,7 +24,7 @@ def list_products(
     *,
     caller: CatalogRead,
     sku: Filter = None,
-    title: Annotated[str | None, Query(min_length=1, max_length=255, description="How the title begins.")] = None,
+    title: Annotated[Filter, Query(description="How the title begins.")] = None,
     tag: Filter = None,
     active: Annotated[bool | None, Query(description="`false`: those that no store sells any more.")] = True,
     after: After = None,

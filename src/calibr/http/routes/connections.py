@@ -14,7 +14,7 @@ from calibr.core.errors import Upstream
 from calibr.core.ids import ConnectionId, SyncId
 from calibr.db import Session
 from calibr.http.answer import Answer, accepted, created
-from calibr.http.body import JsonBody, NoBody, RequestModel
+from calibr.http.body import JsonBody, NoBody, RequestModel, Text
 from calibr.http.caller import Caller, CatalogRead, ConnectorsWrite
 from calibr.http.pagination import DEFAULT_LIMIT, After, Keyset, Limit, Page
 from calibr.http.views import catalog as views
@@ -28,8 +28,8 @@ Nothing = Annotated[NoBody, Depends(JsonBody(NoBody))]
 class NewConnection(RequestModel):
     """A store to connect. Which fields `config` and `secrets` take depends on the kind of connector."""
 
-    kind: str = Field(min_length=1, max_length=64, examples=["shopify"])
-    name: str = Field(min_length=1, max_length=200)
+    kind: Text = Field(min_length=1, max_length=64, examples=["shopify"])
+    name: Text = Field(min_length=1, max_length=200)
     config: dict[str, Any] = Field(examples=[{"shop_url": "https://example.myshopify.com"}])
     secrets: dict[str, SecretStr] = Field(description="Sealed at once and never shown again.")
 

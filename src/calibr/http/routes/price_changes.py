@@ -16,7 +16,7 @@ from calibr.changes.transition import with_story
 from calibr.core.ids import PriceChangeId
 from calibr.db import Session
 from calibr.http.answer import Answer
-from calibr.http.body import JsonBody, NoBody, RequestModel, WrittenBody
+from calibr.http.body import JsonBody, NoBody, RequestModel, Text, WrittenBody
 from calibr.http.caller import Caller, ChangesApply, ChangesApprove, ChangesRead, ChangesRollback, ChangesWrite
 from calibr.http.pagination import DEFAULT_LIMIT, After, Keyset, Limit, Page
 from calibr.http.precondition import Revision, etag
@@ -38,13 +38,13 @@ class Approval(RequestModel):
 class Rejection(RequestModel):
     """Why the plan is refused."""
 
-    reason: str = Field(min_length=1, max_length=2000)
+    reason: Text = Field(min_length=1, max_length=2000)
 
 
 class Cancellation(RequestModel):
     """Why the change is given up."""
 
-    reason: str | None = Field(default=None, min_length=1, max_length=2000)
+    reason: Text | None = Field(default=None, min_length=1, max_length=2000)
 
 
 @router.post(

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from calibr.changes.model import Documents, EditedPriceChange, NewPriceChange
 from calibr.core.ids import PriceListId
-from calibr.http.body import RequestModel
+from calibr.http.body import RequestModel, Text
 
 
 def _given(value: object) -> object:
@@ -39,7 +39,7 @@ MAX_PRICE_LISTS: Final = 1000
 class NewPriceChangeBody(RequestModel):
     """A price change to write down."""
 
-    name: str = Field(min_length=1, max_length=200)
+    name: Text = Field(min_length=1, max_length=200)
     selector: Selector
     transform: Transform
     guardrails: Guardrails = Field(default_factory=list)
@@ -54,7 +54,7 @@ class NewPriceChangeBody(RequestModel):
 class EditPriceChange(RequestModel):
     """What to change; what is left out stays."""
 
-    name: Annotated[str | None, BeforeValidator(_given), Field(min_length=1, max_length=200)] = None
+    name: Annotated[Text | None, BeforeValidator(_given), Field(min_length=1, max_length=200)] = None
     selector: Selector = None
     transform: Transform = None
     guardrails: Guardrails = None

@@ -12,7 +12,7 @@ from calibr.access import MAX_EXPIRY_DAYS, NewToken, Scope, UserRole
 from calibr.core.ids import TokenId, UserId
 from calibr.db import Session
 from calibr.http.answer import Answer, created
-from calibr.http.body import JsonBody, RequestModel
+from calibr.http.body import JsonBody, RequestModel, Text
 from calibr.http.caller import AnyCaller, TokensWrite
 from calibr.http.pagination import DEFAULT_LIMIT, After, Keyset, Limit, Page
 from calibr.http.views import tenancy as views
@@ -25,14 +25,14 @@ TOKENS = Keyset("tokens", (UUID,))
 class NewUser(RequestModel):
     """A user to add."""
 
-    name: str = Field(min_length=1, max_length=200)
+    name: Text = Field(min_length=1, max_length=200)
     role: UserRole
 
 
 class TokenRequest(RequestModel):
     """A token to make."""
 
-    name: str = Field(min_length=1, max_length=200, description="What it is for.")
+    name: Text = Field(min_length=1, max_length=200, description="What it is for.")
     user_id: UUID | None = Field(default=None, description="Whose token; left out: your own.")
     scopes: frozenset[Scope] | None = Field(
         default=None, description="At most those of your token and of the user's role; left out: all of these."
