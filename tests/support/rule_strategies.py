@@ -1,6 +1,7 @@
 """Random rules and items for tests of the two back ends: every field, operator, step, decision and guardrail."""
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +41,7 @@ class RandomRules:
         return f"{self.currency} {canonical_json(self.documents).decode()}"
 
 
-def document(value: Any) -> Json:
+def document(value: object) -> Json:
     """A document as it would arrive: whole numbers in their written form."""
     if isinstance(value, dict):
         return {name: document(member) for name, member in value.items()}
@@ -126,7 +127,7 @@ def _leaves(currency: str) -> SearchStrategy[Document]:
     )
 
 
-def _pairs(values: SearchStrategy[Any], key: Any) -> SearchStrategy[list[Any]]:
+def _pairs(values: SearchStrategy[Any], key: Callable[[Any], Any]) -> SearchStrategy[list[Any]]:
     return st.tuples(values, values).map(lambda pair: sorted(pair, key=key))
 
 

@@ -21,6 +21,7 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
+    not_,
     true,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -73,18 +74,26 @@ def text_array(texts: Iterable[str]) -> Expr:
 
 
 def is_any_of(value: Expr, array: Expr) -> Expr:
-    """Whether the value is in the array; PostgreSQL hashes a constant array, whatever its length."""
-    return value == any_(array)
+    """Whether the value is in the array; PostgreSQL hashes a constant array, whatever its length.
+
+    Not `value == any_(array)`: SQLAlchemy would negate that into `value != ANY (array)`.
+    """
+    return value.op("=", is_comparison=True)(any_(array))
 
 
 def is_none_of(value: Expr, array: Expr) -> Expr:
-    """Whether the value is not in the array; also hashed."""
-    return value != all_(array)
+    """Whether the value is not in the array; also hashed, and not `value != all_(array)` either."""
+    return value.op("<>", is_comparison=True)(all_(array))
 
 
 def json_literal(text: str) -> Expr:
     """A jsonb constant, bound as its text."""
     return cast(literal(text, Text), JSONB)
+
+
+def is_not_true(condition: Expr) -> Expr:
+    """Whether a condition is false or unknown. Not `IS NOT true`, which binds tighter than the NOT of a condition."""
+    return not_(func.coalesce(condition, FALSE, type_=Boolean()))
 
 
 def if_else(condition: Expr, then: Expr, otherwise: Expr) -> Expr:

@@ -1,6 +1,6 @@
 """A compiled plan: the statement that gives every item of a price list, and the same under aggregates."""
 
-from dataclasses import dataclass
+from functools import cached_property
 
 from sqlalchemy import BigInteger, Select, and_, case, func
 from sqlalchemy.dialects.postgresql import array
@@ -9,35 +9,53 @@ from calibr.pricing.compare_at import Keep
 from calibr.pricing.compile.codes import SHIFT, guardrail_word, has_reason, is_blocked, reason_word
 from calibr.pricing.compile.guards import Guards, Judged
 from calibr.pricing.compile.scope import Fence, Scope
-from calibr.pricing.compile.steps import picked, stepped
+from calibr.pricing.compile.steps import branch_column, picked, stepped
 from calibr.pricing.guardrails import Guardrail, Kind
 from calibr.pricing.rules import BoundRules
 from calibr.pricing.source import PlanSource
-from calibr.pricing.sql import FALSE, TRUE, Expr, if_else, null_amount, null_word, whole, word
+from calibr.pricing.sql import FALSE, TRUE, Expr, if_else, is_not_true, null_amount, null_word, whole, word
 from calibr.pricing.trace import layout_of
 from calibr.pricing.vocabulary import Action, Direction, Reason, Verdict
 
 Statement = Select[tuple[object, ...]]
 
 
-@dataclass(frozen=True, slots=True)
 class CompiledPlan:
-    """Statements for one price list. None of them is ordered, and all read the source once.
+    """Statements for one price list, each built when it is first asked for.
 
-    `items`: one row for each selected item that is not left alone. `summary`: one row of counts and sums over what
-    `items` would give. `counts`: one row with `selected`, `left` and `selected_as_missing`, without computing prices.
+    None of them is ordered, and each reads the source once.
     """
 
-    items: Statement
-    summary: Statement
-    counts: Statement
+    def __init__(self, rules: BoundRules, source: PlanSource) -> None:
+        self._rules = rules
+        self._source = source
+
+    @cached_property
+    def items(self) -> Statement:
+        """One row for each selected item that is not left alone: the columns of a plan item, and `direction`."""
+        return _items(self._rules, self._source)
+
+    @cached_property
+    def summary(self) -> Statement:
+        """One row of counts and sums over what `items` would give; allows a parallel plan."""
+        return _summary(self._rules, self._source)
+
+    @cached_property
+    def counts(self) -> Statement:
+        """One row: `selected`, `left` and `selected_as_missing`, without computing prices."""
+        return _counts(self._rules, self._source)
+
+    @cached_property
+    def selection(self) -> Statement:
+        """`product_id` and `branch` of each selected item; the branch is null for one that is left alone."""
+        return _selection(self._rules, self._source)
 
 
 def compile_plan(rules: BoundRules, source: PlanSource) -> CompiledPlan:
     """Compile rules that were bound to the currency of the source."""
     if rules.currency != source.currency:
         raise ValueError(f"rules for {rules.currency} cannot read a price list in {source.currency}")
-    return CompiledPlan(_items(rules, source), _summary(rules, source), _counts(rules, source))
+    return CompiledPlan(rules, source)
 
 
 def _judged(rules: BoundRules, scope: Scope) -> Judged:
@@ -130,11 +148,16 @@ def _counts(rules: BoundRules, source: PlanSource) -> Statement:
     return scope.select(**_selection_counts(rules, scope))
 
 
+def _selection(rules: BoundRules, source: PlanSource) -> Statement:
+    scope = picked(rules, source, keep_left=True, fence=Fence.OFFSET)
+    return scope.select(product_id=scope["product_id"], branch=branch_column(scope))
+
+
 def _selection_counts(rules: BoundRules, scope: Scope) -> dict[str, Expr]:
     return {
         "selected": func.count(),
         "left": _count_where(scope["branch"].is_(None)) if rules.transform.leaves_the_rest else whole(0),
-        "selected_as_missing": _count_where(scope["is_certain"].is_not(True)) if "is_certain" in scope else whole(0),
+        "selected_as_missing": _count_where(is_not_true(scope["is_certain"])) if "is_certain" in scope else whole(0),
     }
 
 
@@ -145,7 +168,7 @@ def _summary(rules: BoundRules, source: PlanSource) -> Statement:
     is_proposed = and_(is_item, number < whole(SHIFT))
     is_unchanged = _is_unchanged(rules, scope)
     final, before = scope["final"], scope["before"]
-    is_differing = and_(is_proposed, is_unchanged.is_not(True))
+    is_differing = and_(is_proposed, is_not_true(is_unchanged))
     by_reason = {
         f"blocked_{reason}": _count_where(and_(is_item, has_reason(number, reason)))
         if reason in judged.reasons

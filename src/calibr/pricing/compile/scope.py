@@ -37,16 +37,21 @@ class Scope:
         self._fence = fence
         self._level = level
         self._columns: dict[str, Expr] = {}
+        self._aliases: dict[str, str] = {}
 
     def __getitem__(self, name: str) -> Expr:
-        return self._columns[name]
+        return self._columns[self._aliases.get(name, name)]
 
     def __contains__(self, name: str) -> bool:
-        return name in self._columns
+        return name in self._columns or name in self._aliases
 
     def add(self, name: str, expression: Expr) -> None:
-        """Name an expression over the columns of the level below."""
-        self._columns[name] = expression
+        """Name an expression over the columns of the level below; one that has a name already gets a second one."""
+        first = next((known for known, column in self._columns.items() if column is expression), None)
+        if first is None:
+            self._columns[name] = expression
+        else:
+            self._aliases[name] = first
 
     def keep_only(self, condition: Expr) -> None:
         """Drop the rows where the condition does not hold."""
@@ -60,8 +65,8 @@ class Scope:
             statement = self.select().add_columns(_NEVER_CALLED.label("fence"))
         below = statement.subquery(f"level_{self._level}")
         above = Scope(below, fence=self._fence, level=self._level + 1)
-        for name in self._columns:
-            above.add(name, below.c[name])
+        above._columns = {name: below.c[name] for name in self._columns}
+        above._aliases = dict(self._aliases)
         return above
 
     def select(self, **columns: Expr) -> Select[tuple[object, ...]]:

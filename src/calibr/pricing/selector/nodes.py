@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from sqlalchemy import and_, func, not_, or_
+from sqlalchemy import and_, not_, or_
 
 from calibr.pricing.item import Item
 from calibr.pricing.source import PlanSource
-from calibr.pricing.sql import FALSE, TRUE, Expr, is_any_of, text_array
+from calibr.pricing.sql import FALSE, TRUE, Expr, is_any_of, is_not_true, text_array
 
 
 class Logic(Enum):
@@ -119,9 +119,8 @@ class Not:
     def compile(self, source: PlanSource, logic: Logic) -> Expr:
         """SQL form of `holds`."""
         condition = self.node.compile(source, logic)
-        if logic is Logic.TWO_VALUED and condition is not TRUE and condition is not FALSE:
-            condition = func.coalesce(condition, FALSE, type_=condition.type)
-        return not_(condition)
+        is_constant = condition is TRUE or condition is FALSE
+        return not_(condition) if is_constant or logic is Logic.THREE_VALUED else is_not_true(condition)
 
     @property
     def has_not(self) -> bool:

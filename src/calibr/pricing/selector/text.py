@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
-from sqlalchemy import ARRAY, Text, exists, func, literal, or_
+from sqlalchemy import ARRAY, BigInteger, Text, exists, func, literal
 
 from calibr.core.text import normalize
 from calibr.pricing.item import Item
@@ -21,6 +21,7 @@ from calibr.pricing.sql import (
     text_array,
     text_literal,
     where_present,
+    whole,
 )
 
 _OVERLAP_BY_ELEMENT_FROM: Final = 16
@@ -195,5 +196,5 @@ class TagNull(Leaf):
 
     def compile(self, source: PlanSource, logic: Logic) -> Expr:  # noqa: ARG002 - a leaf knows no `not`
         """SQL form of `holds`."""
-        none = or_(source.tags.is_(None), func.cardinality(source.tags) == 0)
-        return none if self.wanted else func.cardinality(source.tags) > 0
+        count = func.coalesce(func.cardinality(source.tags), whole(0), type_=BigInteger)
+        return count == whole(0) if self.wanted else count > whole(0)
