@@ -11,10 +11,11 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,10 +92,57 @@ def script_of(page: list[Block], signs: Path) -> str:
 
 def told(page: list[Block], environment: dict[str, str], place: Path) -> "subprocess.CompletedProcess[str]":
     """Run the script, and each background command from the moment that the script has come to it."""
+    background = [block.commands.strip() for block in page if block.how == "background"]
+    with (place / "out").open("w") as out, (place / "err").open("w") as err, ExitStack() as processes:
+        script = subprocess.Popen(
+            ["bash", "-c", script_of(page, place)],
+            env=environment,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+        )
+        processes.callback(script.wait)
+        processes.callback(script.kill)
+        for number, command in enumerate(background):
+            deadline = time.monotonic() + READY_S
+            while not (place / f"wanted.{number}").exists():
+                assert script.poll() is None, (place / "err").read_text()
+                assert time.monotonic() < deadline, "the script does not come to its background command"
+                time.sleep(0.1)
+            processes.enter_context(running(command, environment, place / f"{number}.log"))
+            (place / f"ready.{number}").touch()
+        code = script.wait(TOTAL_S)
+    return subprocess.CompletedProcess("tutorial", code, (place / "out").read_text(), (place / "err").read_text())
+
+
+@pytest.mark.slow
+def test_the_tutorial_does_what_it_says(place: Path) -> None:
+    ports = {"8484": str(free_port()), "8485": str(free_port())}
+    text = PAGE.read_text()
+    for number, port in ports.items():
+        text = text.replace(number, port)
+    page = blocks(text.replace("/tmp/calibr-tutorial", f"{place}/data"))  # noqa: S108 - the page's own example
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("CALIBR_")},
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PWD": str(ROOT),
+        "CALIBR_DATA_DIR": f"{place}/data",
+        "CALIBR_PORT": ports["8484"],
+        "CALIBR_URL": f"http://127.0.0.1:{ports['8484']}",
+        "CALIBR_PROFILE": f"{place}/profile.json",
+    }
+
     done = told(page, environment, place)
 
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert "Traceback" not in done.stdout + done.stderr
     assert "changes:approve" in done.stderr, "the author's approval is refused for want of a right"
     assert re.search(r"\b1 drifted\b", done.stdout), "the rollback leaves the edited price alone"
-    assert done.stdout.rstrip().splitlines()[-1:], "the audit trail is the last thing shown"
+
+
+def test_every_fence_of_the_tutorial_is_run() -> None:
+    text = PAGE.read_text()
+
+    assert text.count("\n```sh") == len(blocks(text))
+    assert {block.how for block in blocks(text)} == {"", "setup", "background", "refused"}

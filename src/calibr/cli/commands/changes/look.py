@@ -12,7 +12,7 @@ from calibr.cli.client import Client
 from calibr.cli.commands.changes.reference import Change, Reference
 from calibr.cli.declare import command
 from calibr.cli.failures import FAILED, ApiRefusal, CliError
-from calibr.cli.lookups import find_change, find_product
+from calibr.cli.lookups import Found, find_change, find_product
 from calibr.cli.plan_root import root_of
 from calibr.cli.session import Cli
 from calibr.cli.views.change import changes_table, show_change
@@ -71,7 +71,7 @@ def explain(
 ) -> None:
     """Say why a price is what it is: inputs, steps, guardrails, rounding, verdict."""
     found = find_change(cli.api, change)
-    trace = _trace(cli.api, found, str(find_product(cli.api, product)["id"]))
+    trace = _trace(cli.api, found, find_product(cli.api, product))
     cli.result(trace, lambda page: _show_trace(page, trace, found))
 
 
@@ -102,15 +102,16 @@ def _print_root(cli: Cli, change: Change, computed: str) -> None:
     cli.result({"plan_root": computed}, lambda page: page.print(computed))
 
 
-def _trace(api: Client, change: Change, product_id: str) -> dict[str, Any]:
+def _trace(api: Client, change: Change, product: Found) -> dict[str, Any]:
     """The product's trace on the first price list of the change that it is on."""
     for price_list in change["price_list_ids"]:
         try:
-            return api.get(f"/v1/price-changes/{change['id']}/items/{price_list}/{product_id}/explain")
+            return api.get(f"/v1/price-changes/{change['id']}/items/{price_list}/{product['id']}/explain")
         except ApiRefusal as error:
             if error.status != _NOT_FOUND:
                 raise
-    raise CliError(f"product {product_id} is not in the plan of {change['name']}", code="cli.not_found")
+    called = product["sku"] or product["id"]
+    raise CliError(f"{called} ({product['title']}) is not in the plan of {change['name']}", code="cli.not_found")
 
 
 def _show_trace(page: Console, trace: dict[str, Any], change: Change) -> None:
