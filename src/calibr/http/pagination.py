@@ -81,7 +81,7 @@ class Keyset:
 def _typed(value: object, kind: type[UUID] | type[str] | type[int]) -> UUID | str | int:
     if kind is UUID and isinstance(value, str):
         return UUID(value)
-    if kind is int and isinstance(value, int) and not isinstance(value, bool) and -MAX_INTEGER <= value <= MAX_INTEGER:
+    if kind is int and isinstance(value, int) and not isinstance(value, bool) and -MAX_INTEGER - 1 <= value <= MAX_INTEGER:
         return value
     if kind is str and isinstance(value, str):
         return value
