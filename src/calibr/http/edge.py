@@ -23,6 +23,8 @@ MAX_BODY_BYTES: Final = 8 * 1024 * 1024
 """A selector may list 100,000 SKUs."""
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 UNMATCHED: Final = "unmatched"
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+MAX_LENGTH_DIGITS: Final = 18
 CLIENT_CLOSED: Final = 499
 
 FIXED_HEADERS: Final = (
@@ -53,6 +55,12 @@ class Exchange:
     def route(self) -> str:
         """The template of the path, which has no ids in it."""
         return str(getattr(self.scope.get("route"), "path", UNMATCHED))
+
+    @property
+    def method(self) -> str:
+        """The method, or `other`: a caller must not be able to make metrics grow without end."""
+        method: str = self.scope["method"]
+        return method if method in METHODS else "other"
 
     @property
     def state(self) -> MutableMapping[str, Any]:
@@ -112,7 +120,7 @@ class EdgeMiddleware:
         except ClientDisconnect:
             exchange.status = CLIENT_CLOSED
         except Exception:
-            log.exception("http.request_crashed", method=exchange.scope["method"], route=exchange.route)
+            log.exception("http.request_crashed", method=exchange.method, route=exchange.route)
             if exchange.is_begun:
                 raise  # half an answer is out: the connection has to break so that nobody takes it for a whole one
             exchange.state["problem_code"] = "internal"
@@ -125,7 +133,7 @@ class EdgeMiddleware:
             return
         exchange.is_finished = True
         self.metrics.http_in_flight.dec()
-        method, route = exchange.scope["method"], exchange.route
+        method, route = exchange.method, exchange.route
         self.metrics.http_requests.labels(method, route, str(exchange.status)).inc()
         self.metrics.http_duration.labels(method, route).observe(time.perf_counter() - exchange.started)
         if (code := exchange.state.get("problem_code")) is not None:
@@ -141,7 +149,7 @@ def _request_id(scope: Scope) -> str:
 
 def _declared_length(scope: Scope) -> int:
     declared = Headers(scope=scope).get("content-length", "")
-    return int(declared) if declared.isdecimal() else 0
+    return int(declared[:MAX_LENGTH_DIGITS]) if declared.isdecimal() else 0
 
 
 def _too_large() -> HTTPException:
@@ -158,7 +166,7 @@ def _label(message: Message, request_id: str) -> None:
 def _log(exchange: Exchange) -> None:
     """One line per request: debug for reads that went well, info for the rest, error where a person must look."""
     facts = {
-        "method": exchange.scope["method"],
+        "method": exchange.method,
         "route": exchange.route,
         "status": exchange.status,
         "duration_ms": round((time.perf_counter() - exchange.started) * 1000, 1),
@@ -168,7 +176,7 @@ def _log(exchange: Exchange) -> None:
     hidden = exchange.state.get("logged_error")
     if hidden is not None:
         log.error("http.request_failed", **facts, exc_info=hidden)
-    elif exchange.scope["method"] == "GET" and code is None:
+    elif exchange.method == "GET" and code is None:
         log.debug("http.request_answered", **facts)
     else:
         log.info("http.request_answered", **facts)

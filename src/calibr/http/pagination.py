@@ -14,7 +14,7 @@ from calibr.core.errors import Fault, Invalid
 MAX_LIMIT: Final = 500
 DEFAULT_LIMIT: Final = 100
 MAX_CURSOR_LENGTH: Final = 2048
-MAX_INTEGER: Final = 2**63 - 1
+INTEGER_BITS: Final = 63
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows of a page.")]
 After = Annotated[
@@ -81,9 +81,9 @@ class Keyset:
 def _typed(value: object, kind: type[UUID] | type[str] | type[int]) -> UUID | str | int:
     if kind is UUID and isinstance(value, str):
         return UUID(value)
-    if kind is int and isinstance(value, int) and not isinstance(value, bool) and -MAX_INTEGER - 1 <= value <= MAX_INTEGER:
-        return value
     if kind is str and isinstance(value, str):
+        return value
+    if kind is int and isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= INTEGER_BITS:
         return value
     raise TypeError
 

@@ -78,6 +78,14 @@ def test_metrics_count_by_template_and_not_by_path(odd: httpx2.Client, odd_metri
     assert "calibr_http_requests_in_flight 0.0" in text
 
 
+def test_made_up_methods_do_not_make_metrics_grow(odd: httpx2.Client, odd_metrics: Metrics) -> None:
+    statuses = {odd.request(f"MADEUP{number}", "/v1/me").status_code for number in range(3)}
+
+    assert statuses == {405}
+    assert "MADEUP" not in odd_metrics.render().decode()
+    assert 'method="other"' in odd_metrics.render().decode()
+
+
 @pytest.mark.parametrize("given", ["abc-1.2_3", "x" * 64])
 def test_a_harmless_request_id_is_echoed(anonymous: httpx2.Client, given: str) -> None:
     assert anonymous.get("/healthz", headers={"X-Request-Id": given}).headers["x-request-id"] == given
