@@ -35,7 +35,7 @@ def _write(value: object, emit: Callable[[str], object]) -> None:
         emit(_number(value))
     elif isinstance(value, Mapping):
         _write_object(value, emit)
-    elif isinstance(value, Sequence):
+    elif isinstance(value, list | tuple):
         emit("[")
         for index, item in enumerate(value):
             if index:
