@@ -106,10 +106,10 @@ async def _mark(request: Request, principal: Principal) -> RequestMark | None:
     if not IDEMPOTENCY_KEY.fullmatch(key):
         fault = Fault(path="header.Idempotency-Key", value=ascii(key[:80]), rule="1 to 255 visible ASCII characters")
         raise Invalid("request.header", f"{fault.path} must have {fault.rule}.", faults=(fault,))
-    target = request.url.path + ("?" + request.url.query if request.url.query else "")
+    path, query = str(request.scope["path"]), bytes(request.scope["query_string"])
     body = await request.body()
-    digest = hashlib.sha256(b"\0".join((request.method.encode(), target.encode(), body))).digest()
-    return RequestMark(principal.token_id, key, request.method, request.url.path, digest)
+    digest = hashlib.sha256(b"\0".join((request.method.encode(), path.encode(), query, body))).digest()
+    return RequestMark(principal.token_id, key, request.method, path, digest)
 
 
 def _to_store(answer: Answer) -> StoredAnswer:

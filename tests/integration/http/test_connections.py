@@ -114,6 +114,14 @@ def test_a_secret_under_a_wrong_name_is_not_shown_back(team: "Team", body: dict[
     assert CANARY not in refused.text
 
 
+def test_a_secret_of_the_wrong_type_is_not_shown_back(team: "Team", body: dict[str, Any]) -> None:
+    refused = team.author.post("/v1/connections", json={**body, "secrets": {"access_token": 4711471147114711}})
+
+    (fault,) = refused.json()["faults"]
+    assert (refused.status_code, fault["path"], fault["value"]) == (422, "$.secrets.access_token", None)
+    assert "4711" not in refused.text
+
+
 def test_a_name_is_given_once(team: "Team", body: dict[str, Any]) -> None:
     team.author.post("/v1/connections", json=body)
 
