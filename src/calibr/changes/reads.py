@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, func, literal_column, or_, select, tuple_
+from sqlalchemy import ColumnElement, RowMapping, Select, func, literal_column, or_, select, tuple_
 
 from calibr.catalog import ProductLabel, product_labels
 from calibr.changes.lifecycle import OPEN_ITEM_STATES, ChangeState, ItemState
@@ -75,19 +75,24 @@ def list_items(
     """
     if get_change(session, change_id).plan_root is None:
         return []
+    rows = session.execute(items_page(change_id, verdict, state, after, limit)).mappings().all()
+    labels = product_labels(session, [ProductId(row["product_id"]) for row in rows])
+    return [_item_from(row, labels) for row in rows]
+
+
+def items_page(
+    change_id: PriceChangeId, verdict: Verdict | None, state: ItemState | None, after: ItemKey | None, limit: int
+) -> Select[Any]:
+    """The statement behind `list_items`."""
     wanted = (
         select(price_change_item)
         .where(_ITEM.change_id == change_id, *_filters(verdict, state))
         .order_by(_ITEM.price_list_id, _ITEM.product_id)
         .limit(limit)
     )
-    if after is not None:
-        wanted = wanted.where(
-            tuple_(_ITEM.price_list_id, _ITEM.product_id) > tuple_(after.price_list_id, after.product_id)
-        )
-    rows = session.execute(wanted).mappings().all()
-    labels = product_labels(session, [ProductId(row["product_id"]) for row in rows])
-    return [_item_from(row, labels) for row in rows]
+    if after is None:
+        return wanted
+    return wanted.where(tuple_(_ITEM.price_list_id, _ITEM.product_id) > tuple_(after.price_list_id, after.product_id))
 
 
 def get_item(session: Session, change_id: PriceChangeId, key: ItemKey) -> Item:

@@ -14,10 +14,20 @@ _COLUMNS = (
 )
 _WRITTEN = (Verdict.CHANGED, Verdict.CLAMPED)
 
+_NO_LOOPS = text("select set_config('enable_nestloop', 'off', true)")
+
 # Two-part keys would be shared by tenants; one hash of both is not. A collision costs waiting, nothing else.
 _PLAN_LOCK = "hashtextextended(:tenant || '/' || :change, 0)"
 _WRITE_LOCK = text(f"select pg_advisory_xact_lock_shared({_PLAN_LOCK})")
 _DISCARD_LOCK = text(f"select pg_advisory_xact_lock({_PLAN_LOCK})")
+
+
+def expect_many_rows(session: Session) -> None:
+    """Let the planner join whole tables only, until the end of the transaction.
+
+    Right after a first sync there are no statistics yet, and a nested loop over a hundred thousand rows takes hours.
+    """
+    session.execute(_NO_LOOPS)
 
 
 def lock_plan_for_writing(session: Session, change_id: PriceChangeId) -> None:

@@ -23,3 +23,9 @@ def shop(database: Database, tenant: Context) -> Shop:
 def open_shop(database: Database, tenant: Context) -> Callable[..., Shop]:
     """Makes another store of the same tenant."""
     return lambda **wishes: make_shop(database, tenant, **wishes)
+
+
+@pytest.fixture(scope="module")
+def open_large_shop(database: Database) -> Callable[[Context, int], Shop]:
+    """Makes a store of a given tenant with many products, for a whole module."""
+    return lambda context, products: make_shop(database, context, products=products)

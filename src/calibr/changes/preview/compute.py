@@ -9,7 +9,7 @@ from calibr.catalog import PriceList, list_price_lists, plan_source, product_ids
 from calibr.changes.lease import Lease
 from calibr.changes.model import PriceChange
 from calibr.changes.reads_summary import Part, item_groups, top_movers
-from calibr.changes.repository_plan import insert_items, lock_plan_for_writing
+from calibr.changes.repository_plan import expect_many_rows, insert_items, lock_plan_for_writing
 from calibr.changes.rules import ListRules, bind_all, rules_of
 from calibr.changes.summary import ItemGroup, Mover, NotApplied, Selection, highest, lowest
 from calibr.db import Context, Database, Role, Session
@@ -66,6 +66,7 @@ class PlanWriter:
     def write(self, parallel: int) -> Computed:
         """Write all items, on up to `parallel` connections. Raises `DocumentError` before anything is written."""
         with self._database.session(self._context, role=Role.WORKER, isolation="repeatable read") as session:
+            expect_many_rows(session)
             bound = bind_all(rules_of(self._change), self._price_lists(session))
             snapshot = session.export_snapshot()
             with ThreadPoolExecutor(parallel, "preview") as pool:
@@ -101,6 +102,7 @@ class PlanWriter:
         """Write and count a share; the counts read what this transaction just wrote."""
         change_id, part = self._change.id, share.part
         with self._database.session(self._context, role=Role.WORKER, snapshot=snapshot) as session:
+            expect_many_rows(session)
             lock_plan_for_writing(session, change_id)
             self._require_lease()
             items = insert_items(session, change_id, share.compiled(session).items)

@@ -6,6 +6,7 @@ from typing import Any
 
 from calibr.catalog import list_price_lists, plan_source
 from calibr.changes.repository import get_change
+from calibr.changes.repository_plan import expect_many_rows
 from calibr.changes.rules import ListRules, bind_all, rules_of
 from calibr.changes.summary import Sums, not_applied_document
 from calibr.core.ids import PriceChangeId
@@ -18,6 +19,7 @@ def quick_summary(session: Session, change_id: PriceChangeId) -> dict[str, Any]:
 
     Reads the catalog once and writes nothing. Raises `DocumentError` as a preview would be refused.
     """
+    expect_many_rows(session)
     change = get_change(session, change_id)
     wanted = set(change.price_list_ids)
     bound = bind_all(rules_of(change), [p for p in list_price_lists(session) if p.id in wanted])
