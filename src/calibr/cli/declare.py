@@ -1,11 +1,12 @@
 """Declares commands.
 
 A parameter whose type is a dataclass stands for its fields, so that options which belong together (the connection to
-the server, the parts of a rule) are written once and arrive as one value.
+the server, the parts of a rule) are written once and arrive as one value. What has a `close` is closed afterwards.
 """
 
 import inspect
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import wraps
 from typing import Any, TypeVar, get_type_hints
@@ -59,14 +60,21 @@ def _expanded(function: Callable[..., None]) -> Callable[..., None]:
     @wraps(function)
     def run(**given: object) -> None:
         arguments = {p.name: given.pop(p.name) for p in plain}
-        for name, bundle in bundles.items():
-            arguments[name] = bundle(**{f.name: given.pop(f.name) for f in fields(bundle) if f.init})
-        function(**arguments)
+        with ExitStack() as closing:
+            for name, bundle in bundles.items():
+                made = bundle(**{f.name: given.pop(f.name) for f in fields(bundle) if f.init})
+                closing.callback(getattr(made, "close", _nothing))
+                arguments[name] = made
+            function(**arguments)
 
     del run.__wrapped__  # its annotations would win over the signature below
     run.__signature__ = inspect.Signature([*plain, *spread])  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in (*plain, *spread)}
     return run
+
+
+def _nothing() -> None:
+    """For what holds nothing that has to be given back."""
 
 
 def _parameters(bundle: type) -> list[inspect.Parameter]:

@@ -30,6 +30,11 @@ class Cli(Output):
         ),
     ] = field(default=None, repr=False)
 
+    def close(self) -> None:
+        """Give the connections back, if there are any."""
+        if "api" in self.__dict__:
+            self.api.close()
+
     @cached_property
     def api(self) -> Client:
         """The client; it connects with the first request."""

@@ -60,13 +60,19 @@ def test_the_profile_stands_in_the_configuration_directory(monkeypatch: pytest.M
 def test_the_kept_token_goes_to_its_own_server_only() -> None:
     save_profile(KEPT)
 
-    assert Cli().api.token == "clbr_live_x"
-    assert Cli().api.url == "http://127.0.0.1:9"
-    assert Cli(url="http://127.0.0.1:9/").api.token == "clbr_live_x"
-    assert Cli(url="http://127.0.0.1:10").api.token is None
+    own, same, other = Cli(), Cli(url="http://127.0.0.1:9/"), Cli(url="http://127.0.0.1:10")
+
+    assert (own.api.url, own.api.token) == ("http://127.0.0.1:9", "clbr_live_x")
+    assert same.api.token == "clbr_live_x"
+    assert other.api.token is None
+    for cli in (own, same, other):
+        cli.close()
 
 
 def test_a_given_token_wins() -> None:
     save_profile(KEPT)
 
-    assert Cli(token="other").api.token == "other"
+    cli = Cli(token="other")
+
+    assert cli.api.token == "other"
+    cli.close()

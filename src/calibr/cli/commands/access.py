@@ -130,7 +130,11 @@ def login(
     if not token:
         raise CliError("standard input holds no token")
     address = url.rstrip("/")
-    me: dict[str, Any] = Client(address, token).get("/v1/me")
+    client = Client(address, token)
+    try:
+        me = client.get("/v1/me")
+    finally:
+        client.close()
     path = save_profile(Profile(address, token))
     told = {"url": address, "user": me["user"], "tenant": me["tenant"], "profile": str(path)}
     out.result(

@@ -132,15 +132,9 @@ def _tell_summary(scene: Scene, found: Mapping[str, Any]) -> None:
 
 def _rows(scene: Scene, items: list[Json]) -> FittedTable:
     wide = scene.narrator.width >= _WIDE
-    columns = [
-        Column("SKU", shrink=not wide),
-        Column("product", shrink=True),
-        Column("cost", "right"),
-        Column("price", "right"),
-        Column("", "right"),
-    ]
+    columns = [Column("product", shrink=True), Column("cost", "right"), Column("price", "right"), Column("", "right")]
     if wide:
-        columns.append(Column("compare-at", "right"))
+        columns = [Column("SKU"), *columns, Column("compare-at", "right")]
     columns += [Column("verdict"), Column("bound by")]
     return table(columns, [_row(scene, item, wide=wide) for item in items])
 
@@ -149,14 +143,14 @@ def _row(scene: Scene, item: Json, *, wide: bool) -> list[Cell]:
     product = scene.products[str(item["product_id"])]
     before, after, currency = item["before"], item["after"], str(item["currency"])
     cells: list[Cell] = [
-        text(item["sku"]) or NONE,
         scene.named(item),
         amount(product.unit_cost, currency),
         moved(before["unit_amount"], after["unit_amount"], currency),
         change_cell(before["unit_amount"], after["unit_amount"]),
     ]
     if wide:
-        cells.append(moved(before["compare_at"], after["compare_at"], currency))
+        compare_at = moved(before["compare_at"], after["compare_at"], currency)
+        cells = [text(item["sku"]) or NONE, *cells, compare_at]
     return [*cells, verdict_cell(item), text(item["binding"])]
 
 

@@ -111,6 +111,11 @@ class Scene:
     change: dict[str, Any] = field(default_factory=dict)
     rollback: dict[str, Any] | None = None
 
+    def close(self) -> None:
+        """Give the connections of the people back."""
+        for person in (self.cast.admin, self.cast.author, self.cast.approver) if self.cast else ():
+            person.api.close()
+
     def named(self, item: Mapping[str, Any]) -> str:
         """What a person calls the product of an item: its title and options."""
         product = self.products[str(item["product_id"])]

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Final
 
@@ -36,8 +36,9 @@ def tell(out: Output, wish: Wish) -> None:
     """Run the demo. Raises `typer.Exit` with 1 when something that must hold does not."""
     checked = _checked(wish)
     narrator = Narrator(out)
-    with _stage(narrator) as processes:
+    with _stage(narrator) as processes, ExitStack() as closing:
         scene = Scene(checked, narrator, processes)
+        closing.callback(scene.close)
         started = time.monotonic()
         for section in _SECTIONS:
             section(scene)

@@ -55,7 +55,9 @@ def told(entry: Entry) -> str:
             else ""
         )
         return f"{amount(before['unit_amount'], currency)} → {amount(after['unit_amount'], currency)}{shows}"
-    counts = explain.get("counts") or {name: explain[name] for name in _COUNTED if name in explain}
+    counts = explain.get("counts") or {}
+    if str(entry["action"]).startswith("sync."):
+        counts = {name: explain[name] for name in _COUNTED if name in explain}
     if any(counts.values()):
         return ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in counts.items() if number)
     if explain.get("plan_root"):

@@ -1,0 +1,59 @@
+"""A real server process with a sandbox store, and commands run in this process against it."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from calibr.cli.client import Client
+from calibr.cli.demo.processes import Processes, run_once
+from calibr.cli.demo.workspace import workspace
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from terminal import Installation, Terminal
+
+
+@pytest.fixture
+def calibr(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
+    """A terminal without settings of its own; signals mean afterwards what they meant before."""
+    for name in [name for name in os.environ if name.startswith("CALIBR_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("CALIBR_PROFILE", "/nonexistent/profile.json")
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield Terminal(capsys, monkeypatch)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture(scope="session")
+def installation() -> Iterator[Installation]:
+    with workspace() as place:
+        processes = Processes(place)
+        try:
+            data_dir = str(place.data_dir)
+            store = processes.launch(
+                "store", ["calibr_sandbox", "serve", "--db", str(place.store_file), "--products", "60"]
+            )
+            server = processes.launch("server", ["calibr", "serve", "--json", "--port", "0", "--data-dir", data_dir])
+            store.await_ready()
+            server.await_ready()
+            made = run_once(["calibr", "tenant", "create", "Shop", "--admin", "Ada", "--json", "--data-dir", data_dir])
+            tokens = {"admin": str(made["token"])}
+            admin = Client(server.url, tokens["admin"])
+            for name, role in (("Arlo", "author"), ("Petra", "approver")):
+                user = admin.post("/v1/users", {"name": name, "role": role})
+                tokens[role] = str(admin.post("/v1/tokens", {"name": "t", "user_id": user["id"]})["token"])
+            admin.close()
+            yield Installation(server, store, data_dir, tokens)
+        finally:
+            processes.end_all()
+
+
+@pytest.fixture
+def author(calibr: Terminal, installation: Installation) -> Terminal:
+    calibr.become(installation.server.url, installation.tokens["author"])
+    return calibr
