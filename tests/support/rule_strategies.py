@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -52,6 +53,7 @@ def document(value: object) -> Json:
     return value  # type: ignore[no-any-return]
 
 
+@cache
 def amounts(currency: str, *, signed: bool = False, misfits: bool = False) -> SearchStrategy[Any]:
     """Amounts as documents write them: alone, with their currency, or with another one; too precise if `misfits`."""
     plain = minors.map(lambda minor: format_minor(minor, currency))
@@ -63,6 +65,7 @@ def amounts(currency: str, *, signed: bool = False, misfits: bool = False) -> Se
     return st.one_of(*kinds)
 
 
+@cache
 def percents(low: int, high: int) -> SearchStrategy[str]:
     """Percents from `low` to `high` ten-thousandths of a percent, with ends and round values more often."""
     near = st.sampled_from(
@@ -79,6 +82,7 @@ def percent_text(scaled: int) -> str:
     return ("-" if scaled < 0 else "") + (f"{whole}.{rest:04d}".rstrip("0").rstrip("."))
 
 
+@cache
 def selectors(currency: str, *, max_leaves: int = 5) -> SearchStrategy[Document]:
     """Selectors over all fields."""
     return st.recursive(
@@ -98,6 +102,7 @@ def _leaf(
     return st.fixed_dictionaries({"field": field, "op": st.sampled_from(operators), "value": value})
 
 
+@cache
 def _leaves(currency: str) -> SearchStrategy[Document]:
     text_fields = st.sampled_from([f"product.{n}" for n in ("sku", "title", "vendor", "product_type", "status")])
     context = st.sampled_from(("price.currency", "price_list.name", "listing.connection"))
@@ -131,6 +136,7 @@ def _pairs(values: SearchStrategy[Any], key: Callable[[Any], Any]) -> SearchStra
     return st.tuples(values, values).map(lambda pair: sorted(pair, key=key))
 
 
+@cache
 def steps(currency: str) -> SearchStrategy[Document]:
     """Steps that may stand anywhere."""
     above_minus_100 = percents(-999_999, 10**10)
@@ -153,6 +159,7 @@ def steps(currency: str) -> SearchStrategy[Document]:
     )
 
 
+@cache
 def roundings(currency: str) -> SearchStrategy[Document]:
     """`round` and `ending`."""
     mode = {"mode": st.sampled_from(("nearest", "up", "down"))}
@@ -172,6 +179,7 @@ def roundings(currency: str) -> SearchStrategy[Document]:
     )
 
 
+@cache
 def branches(currency: str) -> SearchStrategy[Document]:
     """Branches of up to four steps and a rounding."""
     listed = st.tuples(st.lists(steps(currency), max_size=4), st.lists(roundings(currency), max_size=1))
@@ -188,6 +196,7 @@ def branches(currency: str) -> SearchStrategy[Document]:
     )
 
 
+@cache
 def transforms(currency: str) -> SearchStrategy[Document]:
     """Single branches, and cases with and without `otherwise`."""
     case = st.tuples(selectors(currency, max_leaves=2), branches(currency)).map(
@@ -198,6 +207,7 @@ def transforms(currency: str) -> SearchStrategy[Document]:
     return st.one_of(branches(currency), branches(currency), cases)
 
 
+@cache
 def guardrails(currency: str) -> SearchStrategy[list[Document]]:
     """Lists of up to five guardrails, with at most one check."""
     rule = st.one_of(
@@ -223,6 +233,7 @@ def _with_ids(rules: list[Document]) -> list[Document]:
     return [{"id": f"{rule['rule']}-{position}", **rule} for position, rule in enumerate(rules)]
 
 
+@cache
 def documents(currency: str) -> SearchStrategy[tuple[Document, Document, list[Document]]]:
     """The three documents of a rule."""
     everything = st.just({"all": []})

@@ -1,0 +1,6 @@
+"""The random rules and items of `tests/support`, for the tests in this folder."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "support"))
