@@ -22,9 +22,9 @@ STAGE_COLUMNS: tuple[str, ...] = (
 )  # fmt: skip
 """Columns of a staged catalog row, in order.
 
-Prices are integers of minor units of the base price list's currency, costs of `cost_currency`. `fingerprint` is a UUID over
-the group's id, texts, tags and attributes in both forms: two rows of one listing with equal fingerprints differ in amounts
-at most.
+Prices are integers of minor units of the base price list's currency, costs of `cost_currency`. `fingerprint` is a UUID
+over the group's id, texts, tags and attributes in both forms: two rows of one listing with equal fingerprints differ in
+amounts at most.
 """
 
 

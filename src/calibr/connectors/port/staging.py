@@ -34,7 +34,8 @@ class RawCatalog:
     `listings`: external_id, group_external_id varchar, ordinal bigint, sku varchar, attributes struct(name varchar,
     text_value varchar, number_value varchar)[], unit_amount, compare_at, unit_cost, cost_currency varchar.
     Amounts are texts in major units. `number_value` is a number as JSON writes it; an attribute with neither value is
-    null. Rows come in any order; of those that repeat an id the first is kept.
+    null. Rows come in any order. Of groups that repeat an id the first is kept, of listings the first in the order of
+    the catalog.
     """
 
     groups: str
@@ -74,12 +75,15 @@ def stage(
     """
     if base_price_list.currency not in MINOR_UNITS:
         raise Upstream("upstream.currency", f"The store's currency {base_price_list.currency!r} is not in ISO 4217.")
-    _prepare(workspace, raw, base_price_list.currency)
-    return StagedCatalog(workspace, base_price_list, work_dir=work_dir, earlier=tuple(findings))
+    rows_read = _prepare(workspace, raw, base_price_list.currency)
+    return StagedCatalog(workspace, base_price_list, work_dir=work_dir, rows_read=rows_read, earlier=tuple(findings))
 
 
 class StagedCatalog:
-    """A `CatalogStream` over the staged rows of a workspace, which `close` ends. `chunks` may be called once."""
+    """A `CatalogStream` over the staged rows of a workspace, which `close` ends. `chunks` may be called once.
+
+    `rows_read` counts the groups and listings of the raw catalog, those that were left out included.
+    """
 
     def __init__(
         self,
@@ -87,13 +91,15 @@ class StagedCatalog:
         base_price_list: BasePriceList,
         *,
         work_dir: Path,
+        rows_read: int,
         earlier: tuple[CatalogFinding, ...],
     ) -> None:
         """Use `stage`."""
         self.base_price_list = base_price_list
-        self.rows_total: int | None = _rows_total(workspace)
+        self.rows_total: int | None = _count(workspace, "staged")
         self._workspace = workspace
         self._work_dir = work_dir
+        self.rows_read = rows_read
         self._earlier = earlier
 
     def chunks(self) -> Iterator[bytes]:
@@ -123,23 +129,27 @@ class StagedCatalog:
         return path
 
 
-def _prepare(workspace: duckdb.DuckDBPyConnection, raw: RawCatalog, currency: str) -> None:
-    workspace.execute(statements.FINDING_TABLE)
-    workspace.execute(statements.read_groups(raw.groups))
-    workspace.execute(statements.read_listings(raw.listings, currency))
-    for statement in statements.findings_of_ids():
-        workspace.execute(statement)
-    treat_odd_values(workspace, statements.odd_sources())
-    workspace.execute(statements.staged_groups())
-    workspace.execute(statements.staged_listings())
-    for statement in statements.findings_of_values(currency):
-        workspace.execute(statement)
-    workspace.execute("drop table raw_group")
-    workspace.execute("drop table raw_listing")
+def _prepare(workspace: duckdb.DuckDBPyConnection, raw: RawCatalog, currency: str) -> int:
+    """Groups first, since listings are sorted by them; each query is read once. Returns the number of rows read."""
+    _execute(workspace, statements.FINDING_TABLE, statements.read_groups(raw.groups))
+    rows_read = _count(workspace, "raw_group")
+    _execute(workspace, *statements.findings_of_groups())
+    treat_odd_values(workspace, statements.odd_values_of_groups())
+    _execute(workspace, statements.staged_groups(), statements.read_listings(raw.listings, currency))
+    rows_read += _count(workspace, "staged")
+    _execute(workspace, *statements.findings_of_listings(currency))
+    treat_odd_values(workspace, statements.odd_values_of_listings())
+    _execute(workspace, *statements.findings_of_odd_values(), "drop table raw_group")
+    return rows_read
 
 
-def _rows_total(workspace: duckdb.DuckDBPyConnection) -> int:
-    rows: list[tuple[int]] = workspace.execute("select count(*) from staged").fetchall()
+def _execute(workspace: duckdb.DuckDBPyConnection, *commands: str) -> None:
+    for command in commands:
+        workspace.execute(command)
+
+
+def _count(workspace: duckdb.DuckDBPyConnection, table: str) -> int:
+    rows: list[tuple[int]] = workspace.table(table).count("*").fetchall()
     return rows[0][0]
 
 

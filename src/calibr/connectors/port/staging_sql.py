@@ -20,8 +20,10 @@ _DECIMAL: Final = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?"
 
 MACROS: Final = (
     # str.split() knows these 10 ASCII characters as white space: \t \n \v \f \r, \x1c to \x1f, space.
-    r"""create or replace macro folded(t) as
-        nullif(trim(regexp_replace(lower(t), '[\x09-\x0d\x1c-\x20]+', ' ', 'g')), '')""",
+    # Few texts hold any but single spaces between words, and looking is five times as fast as replacing.
+    r"""create or replace macro folded(t) as case when regexp_matches(t, '[\x09-\x0d\x1c-\x1f]|  |^ | $')
+        then nullif(trim(regexp_replace(lower(t), '[\x09-\x0d\x1c-\x20]+', ' ', 'g')), '')
+        else nullif(lower(t), '') end""",
     "create or replace macro is_odd(t) as strlen(t) <> length(t) or contains(t, chr(0))",
     f"create or replace macro is_odd_key(t) as is_odd(t) or length(t) > {MAX_KEY_CHARACTERS}",
     # A list of texts as an array literal of PostgreSQL; nulls are left out.
@@ -66,9 +68,8 @@ def known_currency(currency: str) -> str:
 
 
 def fingerprint(*columns: str) -> str:
-    """A digest of texts. None of them holds U+0000, which therefore ends each; null and empty differ."""
-    parts = ", ".join(f"coalesce('1' || {column}, '0'), chr(0)" for column in columns)
-    return f"md5(concat({parts}))"
+    """A digest of texts. None of them holds U+0000, which therefore ends each; U+0001 alone stands for null."""
+    return f"md5(concat_ws(chr(0), {', '.join(f'coalesce({column}, chr(1))' for column in columns)}))"
 
 
 def amount_rule(amount: str, currency: str) -> str:

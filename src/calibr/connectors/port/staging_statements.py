@@ -1,6 +1,6 @@
 """The statements of staging, in the order in which they run.
 
-Tables: raw_group, raw_listing, finding, odd, odd_refused, staged_group, staged.
+Tables: finding, raw_group, odd, odd_refused, staged_group, staged.
 """
 # ruff: noqa: S608 - only names and literals of this program stand in the statements
 
@@ -14,6 +14,10 @@ FINDINGS_PER_RULE: Final = 1_000
 MAX_FINDINGS: Final = 10_000
 
 _GROUP_TEXTS: Final = ("title", "vendor", "product_type", "status")
+_LISTING_COLUMNS: Final = (
+    "external_id", "sku", "sku_norm", "attributes", "attributes_norm", "unit_amount", "compare_at", "cost_currency",
+    "unit_cost",
+)  # fmt: skip
 _UNUSABLE: Final = "must be present, of at most 255 characters and without U+0000; the row is left out"
 _REPEATED: Final = "must be unique in the catalog; the first one is kept"
 _ORPHAN: Final = "must name a group of the catalog; the listing is left out"
@@ -28,48 +32,19 @@ def read_groups(query: str) -> str:
       from ({query}) q"""
 
 
-def read_listings(query: str, currency: str) -> str:
-    """Keep the listings with their amounts as integers, refused amounts as they were, and odd attributes as JSON."""
-    return f"""create table raw_listing as select external_id, group_external_id, ordinal, sku, folded(sku) as sku_norm,
-      case when not is_odd_list then attributes_json(attributes) end as attributes,
-      case when not is_odd_list then folded_json(attributes) end as attributes_norm,
-      case when is_odd_list then attributes_key(attributes) end as odd_attributes,
-      unit_minor as unit_amount, case when unit_minor is null then unit_amount end as refused_unit_amount,
-      compare_minor as compare_at, case when compare_minor is null then compare_at end as refused_compare_at,
-      cost_minor as unit_cost, case when cost_minor is null then unit_cost end as refused_unit_cost,
-      case when unit_cost is not null then cost_currency end as cost_currency
-      from (select *, has_odd_attribute(attributes) as is_odd_list, {minor("unit_amount", currency)} as unit_minor,
-              {minor("compare_at", currency)} as compare_minor,
-              {minor_by_currency("unit_cost", "cost_currency", currency)} as cost_minor
-            from ({query}) q) r"""
+def findings_of_groups() -> tuple[str, ...]:
+    """Note ids of groups that cannot be used or repeat; then remove the repetitions."""
+    return (_unusable("raw_group", "group_external_id"), *_repeated("raw_group", "group_external_id", "t.rowid"))
 
 
-def findings_of_ids() -> tuple[str, ...]:
-    """Note ids that cannot be used or repeat, and listings without a group; then remove the repetitions."""
-    return (
-        _unusable("raw_group", "group_external_id"),
-        _unusable("raw_listing", "external_id"),
-        *_repeated("raw_group", "group_external_id"),
-        *_repeated("raw_listing", "external_id"),
-        f"""insert into finding select l.external_id, 'group_external_id', l.group_external_id, '{_ORPHAN}'
-          from raw_listing l anti join raw_group g on g.group_external_id = l.group_external_id
-          where {usable_key("l.external_id")}""",
-    )
-
-
-def odd_sources() -> tuple[tuple[str, str], ...]:
+def odd_values_of_groups() -> tuple[tuple[str, str], ...]:
     """The odd values of each kind, for `treat_odd_values`."""
     texts = " union all ".join(f"select {each} from raw_group where is_odd({each})" for each in _GROUP_TEXTS)
-    return (
-        ("text", texts),
-        ("key", "select sku from raw_listing where is_odd_key(sku)"),
-        ("tags", "select odd_tags from raw_group"),
-        ("attributes", "select odd_attributes from raw_listing"),
-    )
+    return (("text", texts), ("tags", "select odd_tags from raw_group"))
 
 
 def staged_groups() -> str:
-    """Number the groups in their order, with both forms of their texts."""
+    """Number the groups in their order, with both forms of their texts and a fingerprint of them."""
     texts = ", ".join(
         f"case when {t}.value is null then g.{t} else {t}.kept end as {t},"
         f" case when {t}.value is null then folded(g.{t}) else {t}.normal end as {t}_norm"
@@ -80,7 +55,7 @@ def staged_groups() -> str:
     )
     both_forms = [f"{each}{form}" for each in (*_GROUP_TEXTS, "tags") for form in ("", "_norm")]
     print_ = fingerprint("group_external_id", *both_forms)
-    return f"""create table staged_group as select row_number() over () as rank, *, {print_} as fingerprint from (
+    return f"""create table staged_group as select row_number() over () as rank, *, {print_} as group_print from (
       select g.group_external_id, {texts},
         coalesce(tags.kept, array_literal(g.tags), '{{}}') as tags,
         coalesce(tags.normal, array_literal(list_transform(g.tags, lambda t: folded(t))), '{{}}') as tags_norm
@@ -89,37 +64,61 @@ def staged_groups() -> str:
       order by g.ordinal nulls last, g.group_external_id) q"""
 
 
-def staged_listings() -> str:
-    """Put the listings into the order of their groups."""
-    print_ = fingerprint("group_print", "sku", "sku_norm", "attributes", "attributes_norm")
-    return f"""create table staged as select * exclude (group_print), {print_} as fingerprint from (
-      select g.rank, g.fingerprint as group_print, l.ordinal, l.external_id,
-        case when s.value is null then l.sku else s.kept end as sku,
-        case when s.value is null then l.sku_norm else s.normal end as sku_norm,
-        coalesce(a.kept, l.attributes, '{{}}') as attributes,
-        coalesce(a.normal, l.attributes_norm, '{{}}') as attributes_norm, l.unit_amount, l.compare_at,
-        case when l.unit_cost is not null then l.cost_currency end as cost_currency, l.unit_cost
-      from raw_listing l join staged_group g on g.group_external_id = l.group_external_id
-      left join (from odd where kind = 'key') s on s.value = l.sku
-      left join (from odd where kind = 'attributes') a on a.value = l.odd_attributes
-      where {usable_key("l.external_id")}) q
-      order by rank, ordinal nulls last, external_id"""
+def read_listings(query: str, currency: str) -> str:
+    """Keep the listings in the order of their groups: amounts as integers, what is refused or odd as it was."""
+    return f"""create table staged as select g.rank, l.ordinal, l.external_id, l.group_external_id, l.sku,
+      case when not is_odd_list then attributes_json(l.attributes) end as attributes,
+      case when not is_odd_list then folded_json(l.attributes) end as attributes_norm,
+      case when is_odd_list then attributes_key(l.attributes) end as odd_attributes,
+      unit_minor as unit_amount, case when unit_minor is null then l.unit_amount end as refused_unit_amount,
+      compare_minor as compare_at, case when compare_minor is null then l.compare_at end as refused_compare_at,
+      cost_minor as unit_cost, case when cost_minor is null then l.unit_cost end as refused_unit_cost,
+      case when l.unit_cost is not null then l.cost_currency end as cost_currency
+      from (select *, has_odd_attribute(attributes) as is_odd_list, {minor("unit_amount", currency)} as unit_minor,
+              {minor("compare_at", currency)} as compare_minor,
+              {minor_by_currency("unit_cost", "cost_currency", currency)} as cost_minor
+            from ({query}) q) l
+      left join staged_group g on g.group_external_id = l.group_external_id
+      order by g.rank, l.ordinal nulls last, l.external_id"""
 
 
-def findings_of_values(currency: str) -> tuple[str, ...]:
-    """Note the values that were refused."""
+def findings_of_listings(currency: str) -> tuple[str, ...]:
+    """Note listings whose id cannot be used or repeats or whose group is absent, and refused amounts; remove the former.
+
+    Of those that repeat, the first in the order of the catalog is kept, and always the same one.
+    """
+    tie = "rank, ordinal nulls last, sku, unit_amount, compare_at, unit_cost, attributes"
     amounts = (("unit_amount", f"'{currency}'"), ("compare_at", f"'{currency}'"), ("unit_cost", "cost_currency"))
     return (
+        _unusable("staged", "external_id"),
+        f"""insert into finding select external_id, 'group_external_id', group_external_id, '{_ORPHAN}' from staged
+          where rank is null and {usable_key("external_id")}""",
+        f"delete from staged where rank is null or not coalesce({usable_key('external_id')}, false)",
+        *_repeated("staged", "external_id", tie),
         *(
             f"""insert into finding
               select external_id, '{field}', refused_{field}, {amount_rule(f"refused_{field}", of)}
-              from raw_listing where refused_{field} is not null and {usable_key("external_id")}"""
+              from staged where refused_{field} is not null"""
             for field, of in amounts
         ),
+    )
+
+
+def odd_values_of_listings() -> tuple[tuple[str, str], ...]:
+    """The odd values of each kind, for `treat_odd_values`."""
+    return (
+        ("key", "select sku from staged where is_odd_key(sku)"),
+        ("attributes", "select odd_attributes from staged"),
+    )
+
+
+def findings_of_odd_values() -> tuple[str, ...]:
+    """Note the parts of odd values that were refused."""
+    return (
         *(_refused("text", "raw_group", "group_external_id", (field, field)) for field in _GROUP_TEXTS),
         _refused("tags", "raw_group", "group_external_id", ("tags", "odd_tags")),
-        _refused("key", "raw_listing", "external_id", ("sku", "sku")),
-        _refused("attributes", "raw_listing", "external_id", ("attributes", "odd_attributes")),
+        _refused("key", "staged", "external_id", ("sku", "sku")),
+        _refused("attributes", "staged", "external_id", ("attributes", "odd_attributes")),
     )
 
 
@@ -136,12 +135,25 @@ FINDINGS: Final = f"""select external_id, field, value, rule, total from (
 
 
 def rows_of(first: int, last: int) -> str:
-    """The staged rows of a range of groups. Both tables are cut before they are joined."""
-    of_group = {*_GROUP_TEXTS, "tags", "group_external_id", "tags_norm", *(f"{each}_norm" for each in _GROUP_TEXTS)}
-    columns = ", ".join(f"{'g' if column in of_group else 's'}.{column}" for column in STAGE_COLUMNS)
-    return f"""select {columns} from staged s join staged_group g on g.rank = s.rank
-      where s.rank between {first} and {last} and g.rank between {first} and {last}
-      order by s.rank, s.ordinal nulls last, s.external_id"""
+    """The staged rows of a range of groups, odd values replaced. Both tables are cut before they are joined."""
+    of_listing = {*_LISTING_COLUMNS, "fingerprint"}
+    columns = ", ".join(f"{'l' if column in of_listing else 'g'}.{column}" for column in STAGE_COLUMNS)
+    print_ = fingerprint("group_print", "sku", "sku_norm", "attributes", "attributes_norm")
+    return f"""select {columns} from (
+        select *, {print_} as fingerprint from (
+          select s.rank, s.ordinal, c.group_print, s.external_id,
+            case when k.value is null then s.sku else k.kept end as sku,
+            case when k.value is null then folded(s.sku) else k.normal end as sku_norm,
+            coalesce(a.kept, s.attributes, '{{}}') as attributes,
+            coalesce(a.normal, s.attributes_norm, '{{}}') as attributes_norm, s.unit_amount, s.compare_at,
+            case when s.unit_cost is not null then s.cost_currency end as cost_currency, s.unit_cost
+          from staged s join staged_group c on c.rank = s.rank
+          left join (from odd where kind = 'key') k on k.value = s.sku
+          left join (from odd where kind = 'attributes') a on a.value = s.odd_attributes
+          where s.rank between {first} and {last} and c.rank between {first} and {last}) q) l
+      join staged_group g on g.rank = l.rank
+      where g.rank between {first} and {last}
+      order by l.rank, l.ordinal nulls last, l.external_id"""
 
 
 def _unusable(table: str, column: str) -> str:
@@ -149,14 +161,15 @@ def _unusable(table: str, column: str) -> str:
       where not coalesce({usable_key(column)}, false)"""
 
 
-def _repeated(table: str, column: str) -> tuple[str, ...]:
+def _repeated(table: str, column: str, order: str) -> tuple[str, ...]:
     """First count, which is cheap; only what repeats is looked at row by row."""
     return (
         f"""create or replace temp table repeated as select {column} as id from {table}
             where {usable_key(column)} group by 1 having count(*) > 1""",
         f"""create or replace temp table surplus as select row, id from (
-              select t.rowid as row, r.id, row_number() over (partition by r.id order by t.rowid) as place
-              from {table} t join repeated r on r.id = t.{column}) q where place > 1""",
+              select t.rowid as row, r.id, row_number() over (partition by r.id order by {order}) as place
+              from {table} t join repeated r on r.id = t.{column}) q
+            where place > 1""",
         f"insert into finding select id, '{column}', id, '{_REPEATED}' from surplus",
         f"delete from {table} where rowid in (select row from surplus)",
     )
