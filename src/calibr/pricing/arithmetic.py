@@ -26,14 +26,9 @@ class Span:
         """The smallest span that holds both."""
         return Span(min(self.low, other.low), max(self.high, other.high))
 
-    @property
-    def fits(self) -> bool:
-        """Whether every value is a legal amount."""
-        return self.low >= 0 and self.high <= MAX_MINOR
-
     def clipped(self) -> "Span":
         """The legal amounts among them."""
-        return Span(min(max(self.low, 0), MAX_MINOR), min(self.high, MAX_MINOR))
+        return Span(min(max(self.low, 0), MAX_MINOR), max(min(self.high, MAX_MINOR), 0))
 
 
 ANY_AMOUNT: Final = Span(0, MAX_MINOR)
