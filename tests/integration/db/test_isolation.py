@@ -22,6 +22,12 @@ from calibr.db.keys import Keys
 if TYPE_CHECKING:
     from conftest import Twins
 
+PLANTED_TYPE = """
+  create function pg_temp.spy(value pg_catalog.{name}) returns pg_catalog.bool language plpgsql as
+    'begin raise notice ''%'', current_user; return true; end';
+  create domain pg_temp.{name} as pg_catalog.{name} check (pg_temp.spy(value));
+  discard plans
+"""
 VERBS = ("select", "insert", "update", "delete", "move")
 
 
@@ -110,6 +116,18 @@ def test_a_context_does_not_outlive_its_transaction(twins: Twins, master_key: by
         connection.commit()
 
         assert connection.execute("select current_setting('calibr.ctx', true)").fetchone() == ("",)
+
+
+@pytest.mark.parametrize("name", ["uuid", "text"])
+def test_a_type_of_the_same_name_does_not_run_as_the_owner(twins: Twins, master_key: bytes, name: str) -> None:
+    said: list[str | None] = []
+    with _as_app(twins) as connection:
+        connection.add_notice_handler(lambda notice: said.append(notice.message_primary))
+        connection.execute(PLANTED_TYPE.format(name=name).encode())
+        _enter(connection, _context(connection, twins.one, master_key))
+        connection.execute("select sec.tenant()")
+
+    assert said == []
 
 
 @contextmanager

@@ -75,10 +75,11 @@ HOLES = {
     "a leakproof function": "alter function sec.binding() leakproof",
     "a function as its owner": "alter function sec.binding() security definer",
     "a function without a search path": "alter function sec.tenant() reset search_path",
+    "a function that looks into pg_temp first": "alter function sec.tenant() set search_path = pg_catalog",
     "a function that folds": "alter function sec.tenant() immutable",
     "a function for everybody": "grant execute on function sec.tenant() to public",
     "the mac for requests": "grant execute on function sec.mac(text) to calibr_app",
-    "a new function": "create function calibr.f() returns int language sql set search_path = pg_catalog return 1;"
+    "a new function": "create function calibr.f() returns int language sql set search_path = pg_catalog, pg_temp return 1;"
     " alter function calibr.f() owner to calibr_owner",
     "a numeric column": "alter table calibr.product add price numeric",
     "an enumeration": "create type calibr.e as enum ('a'); alter table calibr.product add e calibr.e",

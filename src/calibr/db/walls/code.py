@@ -17,9 +17,10 @@ _DEFINERS = """
   from ours where prosecdef and name not in ('sec.mac', 'sec.tenant', 'calibr.refresh_statistics')
 """
 
+# Where pg_temp is not named, its types and tables come first: `tenant::uuid` would be a domain that a session made.
 _SEARCH_PATH = """
   select format('the function %s does not fix search_path', name)
-  from ours where not coalesce(proconfig, '{}') @> array['search_path=pg_catalog']
+  from ours where not coalesce(proconfig, '{}') @> array['search_path=pg_catalog, pg_temp']
 """
 
 # A folded constant would outlive the tenant that it was computed for.

@@ -155,7 +155,7 @@ grant update (valid_to) on calibr.product_cost to calibr_app, calibr_worker;
 -- Statistics after a first load, for the planner of the first preview. Only the owner of a table may take them; this lends
 -- that right to the worker for these four tables and for nothing else.
 create function calibr.refresh_statistics() returns void
-  language plpgsql volatile security definer set search_path = pg_catalog
+  language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$ begin analyze calibr.product, calibr.listing, calibr.price_version, calibr.product_cost; end $$;
 revoke all on function calibr.refresh_statistics() from public;
 grant execute on function calibr.refresh_statistics() to calibr_worker;

@@ -50,7 +50,7 @@ create index price_change_rollback on calibr.price_change(tenant_id, rollback_of
 grant select, insert, update on calibr.price_change to calibr_app, calibr_worker;
 
 create function calibr.price_change_may(source text, target text) returns boolean
-  language sql immutable set search_path = pg_catalog
+  language sql immutable set search_path = pg_catalog, pg_temp
 as $$ select (source, target) in (
   ('draft', 'previewing'), ('previewed', 'previewing'),
   ('previewing', 'previewed'),
@@ -69,7 +69,7 @@ grant execute on function calibr.price_change_may(text, text) to calibr_app, cal
 -- What no code path may do: begin elsewhere than in draft, take a step that is not allowed, change a document without a new
 -- revision, change the sealed root other than by a finished preview, approve other than by the step that approves.
 create function calibr.guard_price_change() returns trigger
-  language plpgsql set search_path = pg_catalog
+  language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
   steps boolean;
@@ -164,7 +164,7 @@ grant update (state, attempt, fence, lease_until, sent_at, next_at, observed_amo
               last_error, event_id) on calibr.price_change_item to calibr_app, calibr_worker;
 
 create function calibr.price_change_item_may(source text, target text) returns boolean
-  language sql immutable set search_path = pg_catalog
+  language sql immutable set search_path = pg_catalog, pg_temp
 as $$ select (source, target) in (
   ('pending', 'claimed'), ('pending', 'cancelled'),
   ('claimed', 'sending'), ('claimed', 'noop'), ('claimed', 'drifted'), ('claimed', 'rejected'),
@@ -176,7 +176,7 @@ revoke all on function calibr.price_change_item_may(text, text) from public;
 grant execute on function calibr.price_change_item_may(text, text) to calibr_app, calibr_worker;
 
 create function calibr.guard_item_step() returns trigger
-  language plpgsql set search_path = pg_catalog
+  language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 begin
   if tg_op = 'INSERT' then
@@ -196,7 +196,7 @@ create trigger item_step before update on calibr.price_change_item
 
 -- Items of a plan that stands are never deleted; what an unfinished preview left is. One check per statement, not per row.
 create function calibr.guard_item_delete() returns trigger
-  language plpgsql set search_path = pg_catalog
+  language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
   sealed uuid;

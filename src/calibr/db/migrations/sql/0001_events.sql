@@ -27,7 +27,7 @@ create index event_aggregate on calibr.event(tenant_id, aggregate_type, aggregat
 grant select, insert on calibr.event to calibr_app, calibr_worker;
 
 create function calibr.refuse_rewrite() returns trigger
-  language plpgsql set search_path = pg_catalog
+  language plpgsql set search_path = pg_catalog, pg_temp
 as $$ begin raise exception '% is append-only', tg_table_name using errcode = '42501'; end $$;
 revoke all on function calibr.refuse_rewrite() from public;
 create trigger event_append_only before update or delete on calibr.event
@@ -40,7 +40,7 @@ create trigger event_no_truncate before truncate on calibr.event
 create function calibr.append_events(
   event_ids uuid[], aggregate_types text[], aggregate_ids text[], types text[], schema_versions text[],
   correlation uuid, causation uuid, actor text, at timestamptz, bodies bytea[]) returns bigint
-  language plpgsql volatile security invoker set search_path = pg_catalog
+  language plpgsql volatile security invoker set search_path = pg_catalog, pg_temp
 as $$
 declare
   tenant uuid := sec.tenant();

@@ -1,5 +1,7 @@
 -- Who may see what: the signed tenant context, and the procedure that walls a table in.
 -- Runs as calibr_owner, which owns every object. Roles exist already (calibr.db.roles).
+-- Every function names pg_temp last. Where it is not named it comes first for types and tables, and a session that makes a
+-- domain called uuid there would have its own code run by the owner. A test does just that.
 
 create table sec.key(
   id smallint primary key check (id = 1),
@@ -8,13 +10,13 @@ create table sec.key(
 
 -- HMAC-SHA256 from the built-in sha256(): pgcrypto is not everywhere. The key row holds the padded keys.
 create function sec.mac(message text) returns text
-  language sql stable security definer set search_path = pg_catalog parallel restricted
+  language sql stable security definer set search_path = pg_catalog, pg_temp parallel restricted
   as $$ select encode(sha256(opad || sha256(ipad || convert_to(message, 'UTF8'))), 'hex') from sec.key where id = 1 $$;
 revoke all on function sec.mac(text) from public;
 
 -- What a tenant context is bound to: this backend and the start of this transaction, in microseconds. It is no secret.
 create function sec.binding() returns text
-  language sql stable security invoker set search_path = pg_catalog parallel restricted
+  language sql stable security invoker set search_path = pg_catalog, pg_temp parallel restricted
   as $$ select pg_backend_pid() || '.' || (extract(epoch from transaction_timestamp()) * 1000000)::bigint $$;
 revoke all on function sec.binding() from public;
 
@@ -24,7 +26,7 @@ revoke all on function sec.binding() from public;
 -- PARALLEL RESTRICTED, since a parallel worker has a pid of its own. Plans stay parallel all the same: the policies say
 -- (select sec.tenant()), which the leader computes once per statement and hands to its workers. A test looks at the plan.
 create function sec.tenant() returns uuid
-  language plpgsql stable security definer set search_path = pg_catalog parallel restricted
+  language plpgsql stable security definer set search_path = pg_catalog, pg_temp parallel restricted
 as $$
 declare
   context text := current_setting('calibr.ctx', true);
@@ -47,7 +49,7 @@ grant usage on schema calibr to calibr_app, calibr_worker;
 -- Walls in one table: FORCE row-level security, the restrictive wall (which a careless second policy cannot open)
 -- and the permissive policy of the two application roles.
 create procedure sec.wall(target regclass)
-  language plpgsql set search_path = pg_catalog
+  language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 begin
   execute format('alter table %s enable row level security', target);
