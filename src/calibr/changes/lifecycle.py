@@ -123,7 +123,7 @@ class Facts:
     """What the guards look at. A command fills in what its step asks for; a fact that is missing refuses the step."""
 
     change_id: PriceChangeId
-    author: UserId
+    authors: frozenset[UserId]
     actor: UserId | None = None
     plan_root: str | None = None
     approved_root: str | None = None
@@ -139,12 +139,12 @@ Guard = Callable[[Facts], CalibrError | None]
 
 
 def four_eyes(facts: Facts) -> CalibrError | None:
-    """The person who approves is not the one who wrote the change."""
-    if facts.actor is not None and facts.actor != facts.author:
+    """The person who approves neither wrote the change nor edited any revision of it."""
+    if facts.actor is not None and facts.actor not in facts.authors:
         return None
     return Forbidden(
         "price_change.author_cannot_approve",
-        f"user {facts.actor} wrote price change {facts.change_id}, so another person must approve it",
+        f"user {facts.actor} wrote or edited price change {facts.change_id}, so another person must approve it",
     )
 
 

@@ -59,6 +59,7 @@ class PriceChange:
     summary: Mapping[str, Any] | None
     rollback_of: PriceChangeId | None
     created_by: UserId
+    editors: tuple[UserId, ...]
     created_at: datetime
     updated_at: datetime
     submitted_by: UserId | None

@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 _ITEM = price_change_item.c
+_TOLD_STATES = {ItemState.DRIFTED, ItemState.REJECTED, ItemState.NOOP}
 _WORK = (ChangeState.PREVIEWING, ChangeState.APPLYING, ChangeState.ABORTING)
 
 
@@ -134,6 +135,8 @@ def _filters(verdict: Verdict | None, state: ItemState | None) -> list[ColumnEle
         found.append(_ITEM.verdict == literal_column(f"'{Verdict(verdict).value}'"))
     if state is not None:
         found.append(_ITEM.state == literal_column(f"'{ItemState(state).value}'"))
+    if state in _TOLD_STATES:
+        found.append(_ITEM.event_id.is_not(None))
     return found
 
 

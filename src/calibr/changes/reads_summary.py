@@ -30,7 +30,7 @@ class Part:
 _CHANGE_BP = "(after_amount * 10000 / nullif(before_amount, 0) - 10000)"
 
 _GROUPS = """
-  select currency, verdict, reason, binding, bucket, direction, count(*) as items,
+  select currency, verdict, reason, binding, bucket, count(*) as items,
     coalesce(sum(before_amount) filter (where proposed), 0)::bigint as before_total,
     coalesce(sum(after_amount) filter (where proposed), 0)::bigint as after_total,
     count(unit_cost) filter (where proposed) as costed,
@@ -41,11 +41,10 @@ _GROUPS = """
     select currency, verdict, reason, binding, before_amount, after_amount, trace, trace[1] as unit_cost,
       verdict <> 'blocked' as proposed,
       case when after_amount is not distinct from before_amount then :stays
-           else 1 + coalesce(width_bucket({change_bp}, cast(:edges as bigint[])), :above_all) end as bucket,
-      coalesce(sign(after_amount - before_amount)::int, 0) as direction
+           else 1 + coalesce(width_bucket({change_bp}, cast(:edges as bigint[])), :above_all) end as bucket
     from calibr.price_change_item
     where {items} offset 0) items
-  group by currency, verdict, reason, binding, bucket, direction
+  group by currency, verdict, reason, binding, bucket
 """
 
 _MOVERS = """
@@ -92,7 +91,7 @@ def products_to_write(change_id: PriceChangeId, price_list_id: PriceListId) -> S
 
 def _group(row: RowMapping) -> ItemGroup:
     proposed = row["items"] if row["verdict"] != Verdict.BLOCKED else 0
-    kept = ("currency", "verdict", "reason", "binding", "bucket", "direction", "items", "rounded_far")
+    kept = ("currency", "verdict", "reason", "binding", "bucket", "items", "rounded_far")
     sums = ("before_total", "after_total", "costed", "margin_before", "margin_after")
     return ItemGroup(**{name: row[name] for name in kept}, sums=Sums(proposed, *(row[name] for name in sums)))
 

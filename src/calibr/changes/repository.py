@@ -11,7 +11,7 @@ from calibr.changes.lifecycle import ChangeState, ItemState
 from calibr.changes.model import PriceChange
 from calibr.changes.tables import price_change, store_writer
 from calibr.core.errors import NotFound
-from calibr.core.ids import ConnectionId, PriceChangeId, PriceListId
+from calibr.core.ids import ConnectionId, PriceChangeId, PriceListId, UserId
 from calibr.db import Session
 
 CHANGE_COLUMNS = tuple(
@@ -64,6 +64,7 @@ def change_from(row: RowMapping) -> PriceChange:
     values = dict(row)
     values["state"] = ChangeState(values["state"])
     values["price_list_ids"] = tuple(PriceListId(i) for i in values["price_list_ids"])
+    values["editors"] = tuple(UserId(i) for i in values["editors"])
     values["counts"] = {ItemState(state): number for state, number in values["counts"].items() if number}
     return PriceChange(**values)
 

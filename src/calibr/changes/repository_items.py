@@ -67,8 +67,8 @@ _FRESH = text("""
 _DUE = text("""
   with picked as materialized (
     select product_id from calibr.price_change_item
-    where change_id = :change and price_list_id = :list and state in ('claimed', 'sending', 'unknown', 'retry_wait')
-      and state = any(:states)
+    where change_id = :change and price_list_id = :list
+      and fence is not null and state in ('claimed', 'sending', 'unknown', 'retry_wait') and state = any(:states)
       and (next_at <= clock_timestamp() or (next_at is null and fence < :fence and lease_until < clock_timestamp()))
     order by product_id limit :limit)
   update calibr.price_change_item i
@@ -120,8 +120,8 @@ def _in_order(result: CursorResult[Any]) -> Sequence[RowMapping]:
 _WAITING = text("""
   select count(*) as items, min(coalesce(next_at, lease_until) - clock_timestamp()) as wait
   from calibr.price_change_item
-  where change_id = :change and price_list_id = :list and state in ('claimed', 'sending', 'unknown', 'retry_wait')
-    and state = any(:states)
+  where change_id = :change and price_list_id = :list
+    and fence is not null and state in ('claimed', 'sending', 'unknown', 'retry_wait') and state = any(:states)
 """)
 
 

@@ -14,7 +14,7 @@ _COLUMNS = (
 )
 _WRITTEN = (Verdict.CHANGED, Verdict.CLAMPED)
 
-_NO_LOOPS = text("select set_config('enable_nestloop', 'off', true)")
+_WHOLE_TABLES = text("select set_config('enable_nestloop', 'off', true), set_config('enable_sort', 'off', true)")
 
 # Two-part keys would be shared by tenants; one hash of both is not. A collision costs waiting, nothing else.
 _PLAN_LOCK = "hashtextextended(:tenant || '/' || :change, 0)"
@@ -23,11 +23,12 @@ _DISCARD_LOCK = text(f"select pg_advisory_xact_lock({_PLAN_LOCK})")
 
 
 def expect_many_rows(session: Session) -> None:
-    """Let the planner join whole tables only, until the end of the transaction.
+    """Let the planner join and group by hashing only, until the end of the transaction.
 
-    Right after a first sync there are no statistics yet, and a nested loop over a hundred thousand rows takes hours.
+    There are never statistics about a plan that is being written, and none about a catalog right after its first sync:
+    the planner would expect one row, loop over a million, and sort them to count them.
     """
-    session.execute(_NO_LOOPS)
+    session.execute(_WHOLE_TABLES)
 
 
 def lock_plan_for_writing(session: Session, change_id: PriceChangeId) -> None:

@@ -9,13 +9,16 @@ from typing import Any
 from uuid import UUID
 
 from calibr.catalog import ProductLabel
-from calibr.pricing import Verdict
+from calibr.pricing import Direction, Verdict
 
 EDGES_BP = (-5000, -3000, -2000, -1500, -1000, -500, 0, 500, 1000, 1500, 2000, 3000, 5000, 10000)
 """Borders of the histogram in basis points; what lies outside falls into the open ends."""
 
 STAYS = 0
 """The bucket of items whose price stays; buckets with a move are numbered from 1, below the first edge."""
+
+FALLS = EDGES_BP.index(0) + 1
+"""How many buckets are falls; the ones above them are rises."""
 
 MOVERS = 10
 
@@ -60,14 +63,13 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class ItemGroup:
-    """Items that are alike. `direction` is -1, 0 or 1; `sums` of nothing where they are blocked."""
+    """Items that are alike; `sums` are of nothing where they are blocked."""
 
     currency: str
     verdict: str
     reason: str | None
     binding: str | None
     bucket: int
-    direction: int
     items: int
     sums: Sums
     rounded_far: int
@@ -156,7 +158,7 @@ class _Fold:
     """Counts over all groups."""
 
     verdicts: Counter[str] = field(default_factory=Counter)
-    directions: Counter[int] = field(default_factory=Counter)
+    directions: Counter[Direction] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     bound_by: Counter[str] = field(default_factory=Counter)
     buckets: Counter[int] = field(default_factory=Counter)
@@ -165,7 +167,7 @@ class _Fold:
 
     def add(self, group: ItemGroup) -> None:
         self.verdicts[group.verdict] += group.items
-        self.directions[group.direction] += group.items
+        self.directions[_direction(group.bucket)] += group.items
         if group.reason is not None:
             self.reasons[group.reason] += group.items
         if group.binding is not None:
@@ -189,7 +191,7 @@ def summarize(groups: Iterable[ItemGroup], findings: Findings) -> dict[str, Any]
         "items": fold.verdicts.total(),
         "to_write": to_write,
         "verdicts": {str(verdict): fold.verdicts[verdict] for verdict in Verdict},
-        "directions": {"up": fold.directions[1], "down": fold.directions[-1], "none": fold.directions[0]},
+        "directions": {str(direction): fold.directions[direction] for direction in Direction},
         "reasons": dict(sorted(fold.reasons.items())),
         "bound_by": dict(sorted(fold.bound_by.items())),
         "currencies": [sums.document(currency) for currency, sums in sorted(fold.currencies.items())],
@@ -214,8 +216,13 @@ def histogram(buckets: Mapping[int, int]) -> list[dict[str, int | None]]:
         {"from_bp": low, "to_bp": high, "items": buckets.get(number, 0)}
         for number, (low, high) in enumerate(itertools.pairwise(borders), start=1)
     ]
-    middle = EDGES_BP.index(0) + 1
-    return [*moved[:middle], {"from_bp": 0, "to_bp": 0, "items": buckets.get(STAYS, 0)}, *moved[middle:]]
+    return [*moved[:FALLS], {"from_bp": 0, "to_bp": 0, "items": buckets.get(STAYS, 0)}, *moved[FALLS:]]
+
+
+def _direction(bucket: int) -> Direction:
+    if bucket == STAYS:
+        return Direction.NONE
+    return Direction.DOWN if bucket <= FALLS else Direction.UP
 
 
 def reversibility(to_write: int) -> dict[str, Any]:

@@ -26,6 +26,7 @@ price_change = Table(
     Column("summary", JSONB),
     Column("rollback_of", Uuid),
     Column("created_by", Uuid, nullable=False),
+    Column("editors", ARRAY(Uuid), nullable=False),
     Column("created_at", _AT, nullable=False),
     Column("updated_at", _AT, nullable=False),
     Column("submitted_by", Uuid),

@@ -33,7 +33,7 @@ def facts_of(session: Session, change: PriceChange) -> Facts:
     """The facts that the change itself tells."""
     return Facts(
         change_id=change.id,
-        author=change.created_by,
+        authors=frozenset({change.created_by, *change.editors}),
         actor=user_of(session.context),
         plan_root=change.plan_root,
         approved_root=change.approved_root,

@@ -21,7 +21,7 @@ INSERT_CHANGE = """
   values (%(tenant)s, %(change)s, 'x', '{}', '{}', '[]', '{}', 'h', %(author)s, %(change)s)
 """
 PUT_CHANGE = """
-  update calibr.price_change set state = %(state)s, plan_root = 'r',
+  update calibr.price_change set state = %(state)s, plan_root = 'r', editors = array[tenant_id],
     approved_root = case when %(approved)s then 'r' end, approved_by = case when %(approved)s then gen_random_uuid() end
   where tenant_id = %(tenant)s
 """
@@ -32,9 +32,10 @@ APPROVE = """
 DELETE = text("delete from calibr.price_change_item where change_id = :change")
 BEFORE_APPROVAL = {ChangeState.DRAFT, ChangeState.PREVIEWING, ChangeState.PREVIEWED, ChangeState.SUBMITTED}
 PUT_ITEM = """
-  insert into calibr.price_change_item(tenant_id, change_id, price_list_id, product_id, currency, verdict, state, trace)
+  insert into calibr.price_change_item(
+    tenant_id, change_id, price_list_id, product_id, currency, verdict, state, trace, fence)
   values (%(tenant)s, %(change)s, %(product)s, %(product)s, 'USD',
-          case when %(state)s = 'skipped' then 'blocked' else 'changed' end, %(state)s, '{}')
+          case when %(state)s = 'skipped' then 'blocked' else 'changed' end, %(state)s, '{}', %(fence)s)
 """
 
 
@@ -54,6 +55,7 @@ class Planted:
             "product": self.product,
             "state": state,
         }
+        names["fence"] = 1
         names["approved"] = state not in BEFORE_APPROVAL
         self.admin.execute("set session_replication_role = replica")
         self.admin.execute(statement, names)
@@ -113,12 +115,24 @@ def test_the_database_takes_exactly_the_moves_of_an_item_that_the_state_machine_
     assert accepted == lifecycle.item_moves()
 
 
-def test_items_begin_as_pending_or_skipped_only(planted: Planted) -> None:
+def test_an_item_that_nobody_claimed_is_neither_in_flight_nor_settled(planted: Planted) -> None:
     begin = PUT_ITEM.replace("%(change)s", f"'{planted.change}'").replace("%(product)s", f"'{planted.product}'")
+    begin = begin.replace("%(fence)s", "null")
 
     begun = {s for s in ItemState if planted.takes(begin.replace("%(state)s", f"'{s}'"))}
 
-    assert begun == {ItemState.PENDING, ItemState.SKIPPED}
+    assert begun == {ItemState.PENDING, ItemState.SKIPPED, ItemState.CANCELLED}
+
+
+def test_no_role_of_ours_can_insert_an_item_that_somebody_claimed(planted: Planted, database: Database) -> None:
+    insert = text("""
+      insert into calibr.price_change_item(
+        tenant_id, change_id, price_list_id, product_id, currency, verdict, state, trace, fence)
+      values (:tenant, :change, :change, :change, 'USD', 'changed', 'applied', '{}', 1)""")
+
+    with pytest.raises(ProgrammingError) as refused, database.session(planted.context) as session:
+        session.execute(insert, {"tenant": session.tenant_id, "change": planted.change})
+    assert isinstance(refused.value.orig, InsufficientPrivilege)
 
 
 def test_a_blocked_item_can_never_become_one_that_is_written(planted: Planted) -> None:
@@ -136,6 +150,7 @@ def test_a_blocked_item_can_never_become_one_that_is_written(planted: Planted) -
         "update calibr.price_change set plan_root = 'other', approved_root = 'other' where tenant_id = %(tenant)s",
         "update calibr.price_change set approved_by = gen_random_uuid() where tenant_id = %(tenant)s",
         "update calibr.price_change set created_by = approved_by where tenant_id = %(tenant)s",
+        "update calibr.price_change set editors = '{}' where tenant_id = %(tenant)s",
     ],
 )
 def test_what_is_approved_is_what_was_sealed(planted: Planted, broken: str) -> None:
@@ -149,6 +164,7 @@ def test_nobody_approves_a_change_of_his_own(planted: Planted) -> None:
 
     assert planted.takes(APPROVE.format("gen_random_uuid()"))
     assert not planted.takes(APPROVE.format("created_by"))
+    assert not planted.takes(APPROVE.format(f"'{planted.product}', editors = array['{planted.product}'::uuid]"))
 
 
 @pytest.mark.parametrize("state", list(ChangeState))

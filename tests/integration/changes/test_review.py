@@ -9,6 +9,7 @@ from stores import Shop
 
 from calibr.changes import lifecycle, service
 from calibr.changes.lifecycle import ChangeState
+from calibr.changes.model import EditedPriceChange
 from calibr.changes.transition import transition
 from calibr.core.errors import Conflict, Forbidden, Invalid
 from calibr.core.ids import new_uuid
@@ -36,6 +37,21 @@ def test_the_author_cannot_approve_and_the_message_says_who(journey: Journey, da
     assert error.code == "price_change.author_cannot_approve"
     assert journey.author.actor.removeprefix("user:") in error.message
     assert str(journey.id) in error.message
+
+
+def test_who_edited_a_change_cannot_approve_it_either(journey: Journey, database: Database) -> None:
+    for editor in (journey.approver, journey.author):  # that somebody else edited it last does not help
+        with database.session(editor) as session:
+            service.edit(session, journey.id, journey.change.revision, EditedPriceChange(name="Bigger sale"))
+    journey.to(ChangeState.PREVIEWED)
+    root = submit(journey)
+
+    error = refused(database, journey.approver, service.approve, journey.id, root)
+
+    assert (type(error), error.code) == (Forbidden, "price_change.author_cannot_approve")
+    third = replace(journey.approver, actor=f"user:{new_uuid()}")
+    with database.session(third) as session:
+        assert service.approve(session, journey.id, root).state is ChangeState.APPROVED
 
 
 def test_an_approval_of_another_plan_is_refused_and_names_both(journey: Journey, database: Database) -> None:

@@ -66,7 +66,8 @@ def edit(session: Session, change_id: PriceChangeId, revision: int, edited: Edit
     if revision != change.revision:
         text = f"revision {revision} of price change {change.id} was edited, but it is at revision {change.revision}"
         raise Conflict("price_change.stale_revision", text)
-    values = {"revision": change.revision + 1, **NOTHING_COMPUTED, **_NOTHING_DECIDED}
+    editors = {*change.editors, author_of(session)} - {change.created_by}
+    values = {"revision": change.revision + 1, "editors": sorted(editors), **NOTHING_COMPUTED, **_NOTHING_DECIDED}
     if edited.name is not None:
         values["name"] = _checked_name(edited.name)
     values |= rule_columns(_merged(change, edited))

@@ -18,6 +18,7 @@ create table calibr.price_change(
   summary jsonb,
   rollback_of uuid,
   created_by uuid not null,
+  editors uuid[] not null default '{}', -- who has edited it besides its author
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   submitted_by uuid,
@@ -39,7 +40,7 @@ create table calibr.price_change(
   primary key (tenant_id, id),
   foreign key (tenant_id, created_by) references calibr.app_user(tenant_id, id),
   foreign key (tenant_id, rollback_of) references calibr.price_change(tenant_id, id),
-  constraint four_eyes check (approved_by is null or approved_by <> created_by),
+  constraint four_eyes check (approved_by is null or (approved_by <> created_by and approved_by <> all(editors))),
   constraint approval_is_of_this_plan check (approved_root is null or approved_root is not distinct from plan_root),
   constraint applied_only_when_approved check (
     state not in ('approved', 'applying', 'paused', 'aborting', 'applied', 'partially_applied', 'aborted', 'failed')
@@ -98,8 +99,8 @@ begin
     raise exception 'price change % is approved only by its approval', old.id using errcode = '23514';
   end if;
   if (new.created_by, new.rollback_of, new.tenant_id, new.id)
-     is distinct from (old.created_by, old.rollback_of, old.tenant_id, old.id) then
-    raise exception 'author and origin of price change % are fixed', old.id using errcode = '23514';
+     is distinct from (old.created_by, old.rollback_of, old.tenant_id, old.id) or not new.editors @> old.editors then
+    raise exception 'author, editors and origin of price change % are fixed', old.id using errcode = '23514';
   end if;
   return new;
 end $$;
@@ -149,16 +150,23 @@ create table calibr.price_change_item(
   trace bigint[] not null,
   last_error text,
   primary key (tenant_id, change_id, price_list_id, product_id),
-  constraint only_changes_are_written check ((verdict in ('changed', 'clamped')) = (state <> 'skipped')));
+  -- What the rules blocked or left unchanged is skipped for good; the rest begins as pending, because only a claim gives a fence.
+  constraint only_changes_are_written check (
+    case when verdict in ('changed', 'clamped') then state in ('pending', 'cancelled') or fence is not null and state <> 'skipped'
+         else state = 'skipped' end));
 call sec.wall('calibr.price_change_item');
+-- The null tests say nothing new: they decide for the rows of a preview, a million at a time, before a text is compared.
 -- One writer per price; also finds what an apply run has in flight.
 create unique index item_one_writer on calibr.price_change_item(tenant_id, price_list_id, product_id)
-  where state in ('claimed', 'sending', 'unknown', 'retry_wait');
+  where fence is not null and state in ('claimed', 'sending', 'unknown', 'retry_wait');
 create index item_notable on calibr.price_change_item(tenant_id, change_id, verdict, price_list_id, product_id)
   where verdict in ('blocked', 'clamped');
 create index item_failed on calibr.price_change_item(tenant_id, change_id, state, price_list_id, product_id)
-  where state in ('drifted', 'rejected', 'noop');
-grant select, insert, delete on calibr.price_change_item to calibr_app, calibr_worker;
+  where event_id is not null and state in ('drifted', 'rejected', 'noop');
+grant select, delete on calibr.price_change_item to calibr_app, calibr_worker;
+grant insert (tenant_id, change_id, price_list_id, product_id, currency, before_amount, before_compare_at, after_amount,
+              after_compare_at, verdict, state, reason, binding, violated, trace)
+  on calibr.price_change_item to calibr_app, calibr_worker;
 -- What is sealed cannot be changed: these are all the columns that an apply run may write.
 grant update (state, attempt, fence, lease_until, sent_at, next_at, observed_amount, observed_compare_at, observed_at,
               last_error, event_id) on calibr.price_change_item to calibr_app, calibr_worker;
@@ -179,9 +187,6 @@ create function calibr.guard_item_step() returns trigger
   language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if tg_op = 'INSERT' then
-    raise exception 'an item begins as pending or skipped, not as %', new.state using errcode = '23514';
-  end if;
   if not calibr.price_change_item_may(old.state, new.state) then
     raise exception 'item % of price change % may not go from % to %', old.product_id, old.change_id, old.state, new.state
       using errcode = '23514';
@@ -189,8 +194,6 @@ begin
   return new;
 end $$;
 revoke all on function calibr.guard_item_step() from public;
-create trigger item_begin before insert on calibr.price_change_item
-  for each row when (new.state not in ('pending', 'skipped')) execute function calibr.guard_item_step();
 create trigger item_step before update on calibr.price_change_item
   for each row when (old.state is distinct from new.state) execute function calibr.guard_item_step();
 
