@@ -12,9 +12,9 @@ from calibr.changes.lifecycle import ActorKind, ChangeState, Facts, ItemState
 from calibr.core.errors import Conflict, Forbidden
 from calibr.core.ids import PriceChangeId, UserId, new_uuid
 
-AUTHOR, OTHER = UserId(new_uuid()), UserId(new_uuid())
+AUTHOR, EDITOR, OTHER = UserId(new_uuid()), UserId(new_uuid()), UserId(new_uuid())
 CHANGE = PriceChangeId(new_uuid())
-FACTS = Facts(change_id=CHANGE, author=AUTHOR)
+FACTS = Facts(change_id=CHANGE, authors=frozenset({AUTHOR, EDITOR}))
 
 
 def reachable(start: str, moves: Iterable[tuple[str, str]], without: frozenset[str] = frozenset()) -> set[str]:
@@ -103,6 +103,7 @@ def test_a_worker_cannot_approve() -> None:
     ("guard", "good", "bad", "code"),
     [
         (lifecycle.four_eyes, {"actor": OTHER}, {"actor": AUTHOR}, "price_change.author_cannot_approve"),
+        (lifecycle.four_eyes, {"actor": OTHER}, {"actor": EDITOR}, "price_change.author_cannot_approve"),
         (lifecycle.four_eyes, {"actor": OTHER}, {"actor": None}, "price_change.author_cannot_approve"),
         (
             lifecycle.seen_root_is_current,
