@@ -29,6 +29,10 @@ APPROVE = """
   update calibr.price_change set state = 'approved', approved_root = plan_root, approved_by = {}
   where tenant_id = %(tenant)s
 """
+INSERT_ITEM = text("""
+  insert into calibr.price_change_item(tenant_id, change_id, price_list_id, product_id, currency, verdict, state, trace)
+  values (:tenant, :change, :change, :change, 'USD', 'changed', 'pending', '{}')
+""")
 DELETE = text("delete from calibr.price_change_item where change_id = :change")
 BEFORE_APPROVAL = {ChangeState.DRAFT, ChangeState.PREVIEWING, ChangeState.PREVIEWED, ChangeState.SUBMITTED}
 PUT_ITEM = """
@@ -176,6 +180,14 @@ def test_items_of_a_plan_that_stands_cannot_be_deleted(
 
     with pytest.raises(IntegrityError, match="sealed"), database.session(planted.context) as session:
         session.execute(DELETE, {"change": planted.change})
+
+
+@pytest.mark.parametrize("state", list(ChangeState))
+def test_nothing_is_smuggled_into_a_plan_that_stands(planted: Planted, database: Database, state: ChangeState) -> None:
+    planted.put(PUT_CHANGE, state)
+
+    with pytest.raises(IntegrityError, match="sealed"), database.session(planted.context) as session:
+        session.execute(INSERT_ITEM, {"tenant": session.tenant_id, "change": planted.change})
 
 
 def test_what_an_unfinished_preview_left_can_be_deleted(planted: Planted, database: Database) -> None:

@@ -197,22 +197,25 @@ revoke all on function calibr.guard_item_step() from public;
 create trigger item_step before update on calibr.price_change_item
   for each row when (old.state is distinct from new.state) execute function calibr.guard_item_step();
 
--- Items of a plan that stands are never deleted; what an unfinished preview left is. One check per statement, not per row.
-create function calibr.guard_item_delete() returns trigger
+-- To a plan that stands no item is added and from it none is deleted; an unfinished preview may do both. One check per
+-- statement, not per row: a plan has a million.
+create function calibr.guard_sealed_items() returns trigger
   language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
   sealed uuid;
 begin
   select c.id into sealed
-  from (select distinct g.tenant_id, g.change_id from gone g) g
-  join calibr.price_change c on c.tenant_id = g.tenant_id and c.id = g.change_id
+  from (select distinct m.tenant_id, m.change_id from moved m) m
+  join calibr.price_change c on c.tenant_id = m.tenant_id and c.id = m.change_id
   where c.plan_root is not null limit 1;
   if found then
     raise exception 'the items of price change % are sealed', sealed using errcode = '23514';
   end if;
   return null;
 end $$;
-revoke all on function calibr.guard_item_delete() from public;
+revoke all on function calibr.guard_sealed_items() from public;
 create trigger item_delete after delete on calibr.price_change_item
-  referencing old table as gone for each statement execute function calibr.guard_item_delete();
+  referencing old table as moved for each statement execute function calibr.guard_sealed_items();
+create trigger item_insert after insert on calibr.price_change_item
+  referencing new table as moved for each statement execute function calibr.guard_sealed_items();
