@@ -109,6 +109,8 @@ def problem_response(found: Problem, headers: Mapping[str, str] | None = None) -
 def answer_calibr_error(request: Request, error: Exception) -> Response:
     """Errors of the domain. A missing scope and a missing token say so in `WWW-Authenticate` too (RFC 6750)."""
     assert isinstance(error, CalibrError)  # noqa: S101 - registered for this kind only
+    if isinstance(error, Unavailable) and error.code.startswith("db."):
+        return answer_database_error(request, error)
     status = status_of(error)
     found = problem(status, error.code, error.message, faults=error.faults, retryable=error.retryable)
     headers = {"Retry-After": RETRY_AFTER_S} if error.retryable else {}
@@ -141,7 +143,7 @@ def answer_bad_parameters(request: Request, error: Exception) -> Response:
 
 def answer_database_error(request: Request, error: Exception) -> Response:
     """The database does not answer, or not in time. The reason is logged and not shown."""
-    assert isinstance(error, OperationalError | PoolTimeout)  # noqa: S101 - registered for these kinds only
+    assert isinstance(error, OperationalError | PoolTimeout | Unavailable)  # noqa: S101 - called for these kinds only
     request.state.logged_error = error
     found = problem(503, "db.unavailable", "The database does not answer; try again.", retryable=True)
     return _answer(request, found, {"Retry-After": RETRY_AFTER_S})

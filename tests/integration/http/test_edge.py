@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
+import structlog
 from sqlalchemy.exc import OperationalError
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
@@ -29,6 +30,10 @@ def lose_database() -> None:
     raise OperationalError("select 1", {}, Exception(CANARY))
 
 
+def find_no_database() -> None:
+    raise Unavailable("db.unreachable", f"The database does not answer: {CANARY}", retryable=True)
+
+
 @pytest.fixture(scope="module")
 def odd_metrics() -> Metrics:
     return Metrics()
@@ -40,6 +45,7 @@ def odd(services: ApiServices, odd_metrics: Metrics) -> Iterator[httpx2.Client]:
     app = build_api(replace(services, metrics=odd_metrics))
     app.add_api_route("/crash/{number}", crash)
     app.add_api_route("/lost", lose_database)
+    app.add_api_route("/away", find_no_database)
     with HttpServer(app, host="127.0.0.1", port=0) as server, httpx2.Client(base_url=server.url) as client:
         yield client
 
@@ -56,9 +62,12 @@ def test_a_crash_shows_nothing_of_itself_and_is_logged_with_the_request_id(odd: 
     assert logs[0]["log_level"] == "error"
 
 
-def test_a_lost_database_is_a_retryable_problem(odd: httpx2.Client) -> None:
-    answer = odd.get("/lost")
+@pytest.mark.parametrize("path", ["/lost", "/away"])
+def test_a_lost_database_is_a_retryable_problem_whose_reason_only_the_log_tells(odd: httpx2.Client, path: str) -> None:
+    with capture_logs(processors=[structlog.processors.format_exc_info]) as logs:
+        answer = odd.get(path)
 
+    assert CANARY in logs[-1]["exception"]
     assert (answer.status_code, answer.json()["code"], answer.json()["retryable"]) == (503, "db.unavailable", True)
     assert answer.headers["retry-after"] == "1"
     assert CANARY not in answer.text
