@@ -83,7 +83,7 @@ def read_listings(query: str, currency: str) -> str:
 
 
 def findings_of_listings(currency: str) -> tuple[str, ...]:
-    """Note listings whose id cannot be used or repeats or whose group is absent, and refused amounts; remove the former.
+    """Note refused amounts, and listings whose id cannot be used or repeats or whose group is absent; remove those.
 
     Of those that repeat, the first in the order of the catalog is kept, and always the same one.
     """
