@@ -22,6 +22,11 @@ pytestmark = pytest.mark.slow
 Demo = Callable[..., "subprocess.Popen[str]"]
 
 
+def hear_ctrl_c() -> None:
+    """Undo what a shell does to its background jobs: they, and all that they start, ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def base() -> Iterator[Path]:
     """The directory for temporary files of one test: whatever a demo leaves behind is seen in it."""
@@ -46,6 +51,7 @@ def demo(base: Path) -> Iterator[Demo]:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=hear_ctrl_c,  # noqa: PLW1509 - no other thread runs here
         )
         started.append(process)
         return process
@@ -130,6 +136,22 @@ def test_broken_rows_are_named_with_their_line(demo: Demo, tmp_path: Path) -> No
     assert any(line.strip().startswith("3 ") and "Variant Price" in line for line in out.splitlines())
     assert "No product has a tag" in out
     assert "1 diverged" in out
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("Name,Price\nHat,20\n", "has no column"), ("Handle,Title,Variant Price\n", "holds no product")],
+    ids=["no catalog", "empty catalog"],
+)
+def test_a_file_without_products_is_refused(demo: Demo, tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "shop.csv"
+    file.write_text(text)
+
+    process = demo("--exit", "--json", "--catalog", str(file))
+    out, _ = process.communicate(timeout=TOTAL_S)
+
+    assert process.returncode == 2
+    assert said in json.loads(out)["error"]["detail"]
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def hear_ctrl_c() -> None:
+    """Undo what a shell does to its background jobs: they, and all that they start, ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def place() -> Iterator[Path]:
     """A directory for the tutorial's data that the database's account can enter (pytest's own are private to root)."""
@@ -61,7 +66,13 @@ def running(command: str, environment: dict[str, str], log: Path) -> Iterator[No
     """A command that keeps running, ended with the signal of Ctrl-C. Returns once it said that it is ready."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            shlex.split(command), env=environment, cwd=ROOT, stdout=output, stderr=output, start_new_session=True
+            shlex.split(command),
+            env=environment,
+            cwd=ROOT,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            preexec_fn=hear_ctrl_c,  # noqa: PLW1509 - no other thread runs here
         )
     try:
         deadline = time.monotonic() + READY_S

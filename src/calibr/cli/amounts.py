@@ -47,6 +47,11 @@ def margin_percent(price: int | None, cost: int | None) -> str:
     return f"{_one_decimal(_half_away(1000 * (price - cost), price))} %"
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 price`, `2 prices`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def _one_decimal(tenths: int) -> str:
     return f"{'-' if tenths < 0 else ''}{abs(tenths) // 10}.{abs(tenths) % 10}"
 

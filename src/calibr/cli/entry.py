@@ -80,7 +80,7 @@ def _explain(error: CliError | None, arguments: Sequence[str]) -> int:
 
 def _usage(error: typer.TyperException) -> CliError | None:
     """A mistake in the words of the command itself; None where a group without a command showed its help."""
-    message = error.format_message().rstrip(".")
+    message = error.format_message().rstrip(".").replace("Value error, ", "")
     if not message:
         return None
     context = getattr(error, "ctx", None)

@@ -93,6 +93,14 @@ def test_every_look_is_a_table_for_people_and_one_document_for_programs(
     assert document.err == ""
 
 
+def test_products_are_found_by_tag_and_sku(at_work: Terminal) -> None:
+    tagged = at_work("products", "--tag", "SALE", "--json").document["items"]
+    sku = next(row["sku"] for row in tagged if row["sku"])
+
+    assert all("sale" in row["tags"] for row in tagged)
+    assert {row["sku"] for row in at_work("products", "--sku", sku, "--json").document["items"]} == {sku}
+
+
 def test_a_second_sync_finds_nothing_new(at_work: Terminal) -> None:
     done = at_work("sync", "sandbox", "--json")
 

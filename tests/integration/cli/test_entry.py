@@ -78,6 +78,8 @@ def test_nobody_there_is_said_in_one_line(calibr: Terminal) -> None:
         (["audit", "list", "--id", "7"], "--id needs --entity"),
         (["connect", "shopify", "--name", "a", "--shop-url", "b"], "--token-stdin or --token-env"),
         (["change", "new", "x", "--percent", "-10"], "say which products"),
+        (["demo", "--plan", "gold"], "'gold' is not one of 'standard'"),
+        (["demo", "--catalog", "/nonexistent.csv"], "there is no file /nonexistent.csv"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_2(calibr: Terminal, arguments: list[str], said: str) -> None:

@@ -16,10 +16,13 @@ _WIDE = 130
 
 def products(
     cli: Cli,
+    sku: Annotated[str | None, Option(help="Only those with this SKU.")] = None,
+    title: Annotated[str | None, Option(help="Only those whose title begins like this.")] = None,
+    tag: Annotated[str | None, Option(help="Only those with this tag.")] = None,
     limit: Annotated[int, Option(min=1, help="At most this many rows.")] = 50,
 ) -> None:
     """List products with their price in force, compare-at price, cost and margin."""
-    found = list(cli.api.pages("/v1/products", limit=limit))
+    found = list(cli.api.pages("/v1/products", {"sku": sku, "title": title, "tag": tag}, limit=limit))
     cli.result({"items": found}, lambda page: page.print(_table(found, wide=page.width >= _WIDE)))
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from typer import Option
 
+from calibr.cli.commands.sandbox import StorePlan
 from calibr.cli.output import Output
 
 
@@ -15,7 +16,7 @@ def demo(
     ] = False,
     catalog: Annotated[Path | None, Option(help="A Shopify product CSV instead of a generated catalog.")] = None,
     products: Annotated[int, Option(min=1, help="How many products to generate.")] = 2000,
-    plan: Annotated[str, Option(help="The store's rate limits: plus, or standard to see the slow one.")] = "plus",
+    plan: Annotated[StorePlan, Option(help="The store's rate limits; standard shows the slow one.")] = StorePlan.PLUS,
     seed: Annotated[int, Option(help="The same seed gives the same catalog.")] = 1,
 ) -> None:
     """The main job end to end on a sandbox store: ingest, preview, approve, apply, verify, roll back.

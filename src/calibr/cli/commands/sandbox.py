@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -20,6 +21,16 @@ from calibr.cli.views.table import Column, table
 
 app: Typer = group("sandbox", "A stand-in store with Shopify's Admin API, to try things out.")
 
+
+class StorePlan(StrEnum):
+    """What a store pays for: its rate limits."""
+
+    STANDARD = "standard"
+    ADVANCED = "advanced"
+    PLUS = "plus"
+    ENTERPRISE = "enterprise"
+
+
 Db = Annotated[
     Path | None, Option("--db", help="File that holds the store; sandbox.db in the data directory if left out.")
 ]
@@ -33,7 +44,7 @@ def serve(
     out: Output,
     db: Db = None,
     port: Annotated[int, Option(help="0 takes a free port.")] = 0,
-    plan: Annotated[str, Option(help="Rate limits: standard, advanced, plus or enterprise.")] = "plus",
+    plan: Annotated[StorePlan, Option(help="The store's rate limits.")] = StorePlan.PLUS,
     seed: Seed = 1,
 ) -> None:
     """Serve the store until Ctrl-C."""

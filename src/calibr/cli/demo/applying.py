@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from calibr.cli.amounts import counted
 from calibr.cli.commands.changes.reference import RUNNING
 from calibr.cli.demo.scene import Person, Scene
 from calibr.cli.demo.store_check import compare, read_plan
@@ -80,7 +81,7 @@ def run(scene: Scene, person: Person, change: Json, label: str) -> Json:
         return Point(progress["done"], progress["to_write"], last["state"] not in RUNNING, f"{drifted} drifted")
 
     follow(scene.narrator.notes, label, look)
-    if last["state"] in {"failed", "paused"} and last["progress"]["to_write"]:
+    if last["state"] == "paused" or last["error"]:
         raise CliError(f"the run is {last['state']}: {(last['error'] or {}).get('message', 'no reason given')}", FAILED)
     counts = last["progress"]["counts"]
     told = ", ".join(f"{counts.get(s, 0):,} {s}" for s in ("applied", "drifted", "rejected", "skipped"))
@@ -91,9 +92,9 @@ def run(scene: Scene, person: Person, change: Json, label: str) -> Json:
 def tell_throttle(scene: Scene) -> None:
     """What the store counted: its own numbers, not ours."""
     stats = scene.store.stats()
-    counted = f"The store counted {stats['mutations']:,} write calls for {stats['accepted_variant_writes']:,} prices, "
-    spent = f"spent {stats['points_spent']:,} points and throttled {stats['throttled']:,} calls."
-    scene.narrator.say((counted + spent, FLAT))
+    written = counted(stats["accepted_variant_writes"], "price")
+    told = f"{written} written, {stats['points_spent']:,} points spent, {counted(stats['throttled'], 'call')} throttled"
+    scene.narrator.say((f"By the store's own counters: {told}.", FLAT))
 
 
 def verify(scene: Scene) -> None:
@@ -107,8 +108,9 @@ def verify(scene: Scene) -> None:
         found = compare(read_plan(lines), listings, shown, scene.earlier)
         scene.measured.store_matches_plan = found.matches
         if found.matches:
-            tell.good(f"All {found.compared:,} rows of the plan are what the store shows, price and compare-at.")
-            tell.good(f"None of the {found.untouched:,} other prices moved.")
+            rows = counted(found.compared, "row")
+            tell.good(f"The store shows the plan: {rows} compared, price and compare-at, none differs.")
+            tell.good(f"Nothing else moved: {counted(found.untouched, 'other price')} compared.")
         for number in found.differing[:_SHOWN_DIFFERENCES]:
             tell.bad(f"variant {number} shows {shown.get(number)}, which is not what was planned")
         for number in found.moved_outside[:_SHOWN_DIFFERENCES]:

@@ -5,12 +5,13 @@ from typing import Any, Final
 
 from rich.text import Text
 
+from calibr.cli.amounts import counted
 from calibr.cli.client import Client
 from calibr.cli.commands.catalog import options_of
 from calibr.cli.demo.processes import run_once
 from calibr.cli.demo.scene import Cast, Person, Product, Scene
 from calibr.cli.demo.store_check import StoreReader
-from calibr.cli.failures import FAILED, CliError
+from calibr.cli.failures import FAILED, REFUSED, CliError
 from calibr.cli.progress import Point, follow
 from calibr.cli.views.table import Column, table
 
@@ -89,7 +90,7 @@ def ingest(scene: Scene) -> None:
         _remember_catalog(scene)
         scene.measured.ingested = len(scene.products)
         known = sum(product.unit_cost is not None for product in scene.products.values())
-        tell.good(f"{len(scene.products):,} products ingested, {known:,} of them with a known cost.")
+        tell.good(f"{counted(len(scene.products), 'product')} ingested, {known:,} with a known cost.")
         _tell_findings(scene, str(run["id"]))
         scene.earlier = scene.store.prices(scene.currency)
 
@@ -141,8 +142,10 @@ def _remember_catalog(scene: Scene) -> None:
 
 def _tell_loaded(scene: Scene, loaded: dict[str, Any]) -> None:
     tell = scene.narrator
+    if not loaded.get("variants"):
+        raise CliError(f"--catalog: {scene.wish.catalog} holds no product that can be loaded", REFUSED)
     source = str(scene.wish.catalog) if scene.wish.catalog else f"a generated catalog (seed {scene.wish.seed})"
-    counts = f"{loaded.get('variants', 0):,} variants of {loaded.get('products', 0):,} products"
+    counts = f"{counted(loaded.get('variants', 0), 'variant')} of {counted(loaded.get('products', 0), 'product')}"
     tell.say(
         "A sandbox store runs at ", (scene.store.url, "bold"), f" with {source}: {counts}, plan {scene.wish.plan}."
     )
@@ -153,7 +156,7 @@ def _tell_loaded(scene: Scene, loaded: dict[str, Any]) -> None:
         tell.say("No row of the file had to be skipped.")
         return
     rows = [[f"{row['line']:,}", str(row["reason"])] for row in skipped[:_SHOWN_SKIPPED]]
-    tell.say((f"{_counted(len(skipped), 'row')} of the file skipped:", "yellow"))
+    tell.say((f"{counted(len(skipped), 'row')} of the file skipped:", "yellow"))
     tell.show(table([Column("line", "right"), Column("reason", shrink=True)], rows))
     if len(skipped) > _SHOWN_SKIPPED:
         tell.say(f"and {len(skipped) - _SHOWN_SKIPPED:,} more")
@@ -163,7 +166,3 @@ def _tell_findings(scene: Scene, sync_id: str) -> None:
     found = list(scene.people.author.api.pages(f"/v1/syncs/{sync_id}/findings", limit=5))
     for row in found:
         scene.narrator.show(Text(f"{row['external_id']}: {row['field']} {row['value']}: {row['rule']}", style="yellow"))
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

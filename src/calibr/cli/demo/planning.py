@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from calibr.cli.amounts import NONE, amount
+from calibr.cli.amounts import NONE, amount, counted
 from calibr.cli.demo.scene import Scene
 from calibr.cli.failures import FAILED, CliError
 from calibr.cli.histogram import FLAT
@@ -120,8 +120,8 @@ def _preview(scene: Scene, change: Json) -> Json:
 def _tell_summary(scene: Scene, found: Mapping[str, Any]) -> None:
     tell = scene.narrator
     tell.say(
-        (f"{found['selected']:,}", "bold"), f" of {len(scene.products):,} products are selected, ",
-        (f"{found['to_write']:,}", "bold"), " prices would be written.",
+        (f"{found['selected']:,}", "bold"), f" selected of {counted(len(scene.products), 'product')}, ",
+        (counted(found["to_write"], "price"), "bold"), " to be written.",
     )  # fmt: skip
     tell.show(summary.counts(found))
     tell.show(summary.money(found))

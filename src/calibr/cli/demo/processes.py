@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from calibr.cli.demo.workspace import Workspace
-from calibr.cli.failures import FAILED, CliError
+from calibr.cli.failures import FAILED, REFUSED, CliError
 from calibr.cli.signals import held_back
 
 _READY_TIMEOUT_S: Final = 180.0
 _END_TIMEOUT_S: Final = 30.0
 _LOG_TAIL: Final = 1_500
+_LAST_WORDS_S: Final = 2.0
 
 
 @dataclass(slots=True)
@@ -48,16 +49,8 @@ class Launched:
         return self.said
 
     def end(self) -> None:
-        """Ask it to end, and make it if it does not."""
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(_END_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-        self.process.wait()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+        """End it. May be repeated."""
+        _end(self.process)
 
 
 @dataclass(slots=True)
@@ -92,20 +85,42 @@ class Processes:
 
 
 def run_once(arguments: Sequence[str], environment: dict[str, str] | None = None) -> dict[str, Any]:
-    """Run one `python -m ...` to its end and return the JSON document that it printed."""
-    done = subprocess.run(  # noqa: S603 - our own modules with our own arguments
-        [sys.executable, "-m", *arguments],
-        check=False,
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-        env=_environment(environment or {}),
-        start_new_session=True,
-    )
-    if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip()
-        raise CliError(f"`{' '.join(arguments[:3])}` ended with {done.returncode}: {said[-_LOG_TAIL:]}", FAILED)
-    document: dict[str, Any] = json.loads(done.stdout)
+    """Run one `python -m ...` to its end and return the JSON document that it printed. Ctrl-C ends it too."""
+    process: subprocess.Popen[bytes] | None = None
+    try:
+        with held_back():
+            process = subprocess.Popen(  # noqa: S603 - our own modules with our own arguments
+                [sys.executable, "-m", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=_environment(environment or {}),
+                start_new_session=True,
+            )
+        out, err = process.communicate()
+    finally:
+        if process is not None:
+            with held_back():
+                _end(process)
+    if process.returncode != 0:
+        said = err.decode(errors="replace").strip()
+        raise CliError(f"`{' '.join(arguments[:3])}` ended with {process.returncode}: {said[-_LOG_TAIL:]}", FAILED)
+    document: dict[str, Any] = json.loads(out)
     return document
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Ask a process to end, and make it if it does not; nothing happens to one that has ended."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(_END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
 
 
 def _environment(extra: dict[str, str]) -> dict[str, str]:
@@ -134,4 +149,14 @@ def _await_ready(process: "subprocess.Popen[bytes]", name: str, log: Path) -> di
         if isinstance(ready, dict) and "url" in ready:
             return ready
     said = log.read_text(errors="replace").strip() or line.decode(errors="replace")
-    raise CliError(f"the {name} did not start: {said[-_LOG_TAIL:]}", FAILED)
+    refused = _ended(process) == REFUSED
+    told = said[-_LOG_TAIL:].removeprefix("error: ")
+    raise CliError(f"the {name} did not start: {told}", REFUSED if refused else FAILED)
+
+
+def _ended(process: "subprocess.Popen[bytes]") -> int | None:
+    """The exit code of a process that is about to end; None for one that stays."""
+    try:
+        return process.wait(_LAST_WORDS_S)
+    except subprocess.TimeoutExpired:
+        return None

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from calibr.cli.amounts import amount
+from calibr.cli.amounts import amount, counted
 from calibr.cli.demo.applying import refused_approval, run
 from calibr.cli.demo.scene import Scene
 from calibr.cli.failures import FAILED, CliError
@@ -34,7 +34,7 @@ def edit_by_hand(scene: Scene) -> None:
         if not rows:
             tell.say("No price was applied, so there is none to edit.")
             return
-        tell.say(f"Somebody edits {len(rows)} of the prices by hand. Calibr is not told.")
+        tell.say(f"Somebody edits {counted(len(rows), 'price')} by hand. Calibr is not told.")
         tell.show(table([Column("product", shrink=True), Column("SKU"), Column("price", "right")], rows))
 
 
@@ -55,7 +55,9 @@ def roll_back(scene: Scene) -> None:
         refused = refused_approval(scene, people.admin, back)
         measured.author_approval_refused = measured.author_approval_refused and refused
         people.approver.api.post(f"{path}/approve", {"plan_root": back["plan_root"]})
-        tell.say((people.approver.name, "bold"), f" approves {back['summary']['to_write']:,} prices to be restored.")
+        tell.say(
+            (people.approver.name, "bold"), f" approves {counted(back['summary']['to_write'], 'price')} to be restored."
+        )
         scene.rollback = run(scene, people.approver, back, "restoring prices")
         counts = scene.rollback["progress"]["counts"]
         measured.restored, measured.diverged = counts.get("applied", 0), counts.get("drifted", 0)
@@ -113,4 +115,6 @@ def _check_store(scene: Scene, path: str) -> None:
     wrong = [n for n, price in scene.earlier.items() if n not in diverged and shown.get(n) != price]
     if wrong:
         raise CliError(f"{len(wrong):,} prices are not what they were before, such as variant {wrong[0]}", FAILED)
-    scene.narrator.good(f"Read again, the store shows the prices of the beginning, but for those {len(diverged)}.")
+    scene.narrator.good(
+        f"Read again, the store shows its first prices, but for {counted(len(diverged), 'diverged one')}."
+    )

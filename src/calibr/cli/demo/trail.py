@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from rich.padding import Padding
 
+from calibr.cli.amounts import counted
 from calibr.cli.demo.scene import Scene
 from calibr.cli.histogram import FLAT
 from calibr.cli.views.audit import audit_table
@@ -62,9 +63,8 @@ def _count(scene: Scene, events: Counter[Key], kinds: Counter[str]) -> None:
     if scene.measured.unaudited_changes:
         tell.bad(f"{unaudited:,} applied items lack exactly one event, {unplanned:,} events belong to no applied item")
     else:
-        tell.good(
-            f"Each of the {len(applied):,} applied items has exactly one price.changed event: 0 unaudited changes."
-        )
+        items = counted(len(applied), "applied item")
+        tell.good(f"{items}, each with exactly one price.changed event: 0 unaudited changes.")
 
 
 def _applied(scene: Scene) -> Iterator[Key]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from calibr.cli.failures import FAILED, CliError
+from calibr.cli.signals import held_back
 from calibr.db.embedded import can_host
 from calibr.db.embedded.postmaster import PidFile, is_postmaster, stop_postmaster
 
@@ -61,18 +62,27 @@ def workspace() -> Iterator[Workspace]:
     """Make the directory of this run and remove it at the end; remove what killed runs left behind."""
     base = _base()
     _remove_abandoned(base)
-    root = Path(tempfile.mkdtemp(prefix=_prefix(), dir=base))
-    if os.geteuid() == 0:
-        root.chmod(0o711)  # the database's account has to pass through; the files inside are private themselves
-    with (root / _LOCK).open("ab") as lock:
+    # It gets its real name when it is locked already: another run must never take it for an abandoned one.
+    draft = Path(tempfile.mkdtemp(prefix=f".{_prefix()}", dir=base))
+    root = base / draft.name.removeprefix(".")
+    with (draft / _LOCK).open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        made = Workspace(root)
-        made.logs.mkdir(mode=0o700)
+        draft.rename(root)
         try:
-            yield made
+            yield _furnished(root)
         finally:
-            _stop_servers(root)
-            shutil.rmtree(root, ignore_errors=True)
+            with held_back():
+                _stop_servers(root)
+                shutil.rmtree(root, ignore_errors=True)
+
+
+def _furnished(root: Path) -> Workspace:
+    """As root the database's account has to pass through; the files inside are private themselves."""
+    if os.geteuid() == 0:
+        root.chmod(0o711)
+    made = Workspace(root)
+    made.logs.mkdir(mode=0o700)
+    return made
 
 
 def _base() -> Path:
