@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 import psycopg
-from sqlalchemy import ColumnElement, and_, delete, select, text, update
+from sqlalchemy import ColumnElement, and_, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 
@@ -13,9 +13,6 @@ from calibr.access.model import RequestMark, StoredAnswer
 from calibr.access.tables import idempotency
 from calibr.core.errors import Conflict
 from calibr.db import Session
-
-WAIT_FOR_DUPLICATE: Final = "5s"
-_SET_LOCK_TIMEOUT = text("select set_config('lock_timeout', :value, true)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +26,7 @@ class KeyRow:
 
 
 def insert_key(session: Session, mark: RequestMark) -> bool:
-    """Insert the key; False if it exists. Waits while another transaction holds it."""
+    """Insert the key; False if it exists. Waits for a transaction that holds it, as long as requests wait for locks."""
     values = {
         "tenant_id": session.tenant_id,
         "token_id": mark.token_id,
@@ -38,7 +35,6 @@ def insert_key(session: Session, mark: RequestMark) -> bool:
         "path": mark.path,
         "request_hash": mark.request_hash,
     }
-    session.execute(_SET_LOCK_TIMEOUT, {"value": WAIT_FOR_DUPLICATE})
     try:
         statement = insert(idempotency).values(values).on_conflict_do_nothing().returning(idempotency.c.key)
         inserted = session.execute(statement).one_or_none() is not None
@@ -47,7 +43,6 @@ def insert_key(session: Session, mark: RequestMark) -> bool:
             message = f"The first request with the idempotency key {mark.key!r} is still in work; try again."
             raise Conflict("idempotency.in_flight", message, retryable=True) from error
         raise
-    session.execute(_SET_LOCK_TIMEOUT, {"value": "0"})
     return inserted
 
 

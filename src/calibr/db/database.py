@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Self
 
 import psycopg
@@ -29,6 +30,10 @@ _ABOVE_THE_WALLS = """
   order by 1
 """
 _DIRECTORY = text("select tenant_id from calibr.tenant_directory order by created_at, tenant_id")
+# How long a request waits for a lock. A long transaction of a worker holds the event counter of its tenant: requests of
+# this tenant that waited without end would take every connection, and all other tenants would stand still with it.
+# Workers wait as long as it takes.
+_WAITS = {Role.APP: "-c lock_timeout=5s", Role.WORKER: ""}
 # What DISCARD ALL does, except that prepared statements stay: the driver counts on them, and no plan holds a tenant.
 _LEAVE_NOTHING = """
   close all; set session authorization default; reset all; unlisten *; select pg_advisory_unlock_all();
@@ -54,7 +59,7 @@ class Database:
         get around row-level security: the program must not run then.
         """
         keys = Keys(master_key)
-        engines = {role: _engine(server.login(role, keys.role_password(role)), pool_size) for role in roles}
+        engines = {role: _engine(_login(server, keys, role), pool_size) for role in roles}
         database = cls(engines, keys)
         try:
             for engine in engines.values():
@@ -101,6 +106,12 @@ class Database:
         """Close all pools."""
         for engine in self._engines.values():
             engine.dispose()
+
+
+def _login(server: ServerUrl, keys: Keys, role: Role) -> ServerUrl:
+    options = dict(server.options)
+    options["options"] = f"{options.get('options', '')} {_WAITS[role]}".strip()
+    return replace(server.login(role, keys.role_password(role)), options=tuple(options.items()))
 
 
 def _engine(login: ServerUrl, pool_size: int) -> Engine:

@@ -1,5 +1,6 @@
 """Puts the API together. Nothing happens at import; `app.create_app` calls this with what it has opened."""
 
+import psycopg
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import OperationalError
@@ -40,7 +41,7 @@ def build_api(services: ApiServices) -> FastAPI:
     app.add_exception_handler(CalibrError, problem.answer_calibr_error)
     app.add_exception_handler(HTTPException, problem.answer_http_error)
     app.add_exception_handler(RequestValidationError, problem.answer_bad_parameters)
-    app.add_exception_handler(OperationalError, problem.answer_database_error)
-    app.add_exception_handler(PoolTimeout, problem.answer_database_error)
+    for lost in (OperationalError, PoolTimeout, psycopg.OperationalError):
+        app.add_exception_handler(lost, problem.answer_database_error)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
     return app

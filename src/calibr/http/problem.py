@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import orjson
+import psycopg
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -143,7 +144,11 @@ def answer_bad_parameters(request: Request, error: Exception) -> Response:
 
 def answer_database_error(request: Request, error: Exception) -> Response:
     """The database does not answer, or not in time. The reason is logged and not shown."""
-    assert isinstance(error, OperationalError | PoolTimeout | Unavailable)  # noqa: S101 - called for these kinds only
+    known = (OperationalError, PoolTimeout, psycopg.OperationalError, Unavailable)
+    assert isinstance(error, known)  # noqa: S101 - called for these kinds only
+    if isinstance(getattr(error, "orig", error), psycopg.errors.LockNotAvailable):
+        detail = "Something else is at work on what this needs; try again."
+        return _answer(request, problem(503, "db.busy", detail, retryable=True), {"Retry-After": RETRY_AFTER_S})
     request.state.logged_error = error
     found = problem(503, "db.unavailable", "The database does not answer; try again.", retryable=True)
     return _answer(request, found, {"Retry-After": RETRY_AFTER_S})

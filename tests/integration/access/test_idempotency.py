@@ -104,25 +104,17 @@ def test_duplicates_at_the_same_time_change_once(database: Database, context: Co
     assert len({answer.body for answer in answers}) == 1
 
 
-def test_a_duplicate_that_waits_too_long_is_told_so(
-    database: Database, context: Context, mark: RequestMark, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("calibr.access.repository_idempotency.WAIT_FOR_DUPLICATE", "100ms")
-
-    with database.session(context) as first:
+def test_a_duplicate_that_waits_too_long_is_told_so(database: Database, context: Context, mark: RequestMark) -> None:
+    with (
+        database.session(context) as first,
+        pytest.raises(Conflict, match="still in work") as refused,
+        database.session(context) as second,
+    ):
         recall(first, mark)
-        with pytest.raises(Conflict, match="still in work") as refused, database.session(context) as second:
-            recall(second, mark)
+        second.execute(text("set local lock_timeout = '100ms'"))
+        recall(second, mark)
 
     assert refused.value.retryable
-
-
-def test_winning_a_key_leaves_no_lock_timeout_behind(database: Database, context: Context, mark: RequestMark) -> None:
-    with database.session(context) as session:
-        recall(session, mark)
-        timeout = session.execute(text("show lock_timeout")).scalar_one()
-
-    assert timeout == "0"
 
 
 def test_the_worker_forgets_keys_after_a_month(database: Database, context: Context, mark: RequestMark) -> None:

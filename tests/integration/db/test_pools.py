@@ -65,6 +65,15 @@ def test_the_next_user_finds_nothing(single: Database, tenant: Context, other_te
         assert list(session.execute(TENANT).scalars()) == [other_tenant.tenant_id]
 
 
+def test_requests_do_not_wait_for_locks_without_end_and_workers_do(single: Database, tenant: Context) -> None:
+    found = []
+    for role in (Role.APP, Role.WORKER) * 2:  # the second of each comes back out of the pool
+        with single.session(tenant, role=role) as session:
+            found.append(session.execute(text("show lock_timeout")).scalar_one())
+
+    assert found == ["5s", "0"] * 2
+
+
 def test_without_a_session_a_pooled_connection_shows_nothing(single: Database, tenant: Context) -> None:
     with single.session(tenant) as session:
         session.execute(text("select set_config('calibr.ctx', current_setting('calibr.ctx'), false)"))

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import httpx2
+import psycopg
 import pytest
 import structlog
 from sqlalchemy.exc import OperationalError
@@ -11,6 +12,7 @@ from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from calibr.core.errors import Unavailable
+from calibr.db import ServerUrl
 from calibr.http import ApiServices, build_api
 from calibr.http.edge import MAX_BODY_BYTES
 from calibr.http.server import HttpServer
@@ -71,6 +73,24 @@ def test_a_lost_database_is_a_retryable_problem_whose_reason_only_the_log_tells(
     assert (answer.status_code, answer.json()["code"], answer.json()["retryable"]) == (503, "db.unavailable", True)
     assert answer.headers["retry-after"] == "1"
     assert CANARY not in answer.text
+
+
+def test_a_tenant_whose_events_are_locked_does_not_stop_the_others(
+    team: "Team", make_team: "Callable[[], Team]", admin_url: ServerUrl
+) -> None:
+    other = make_team()
+
+    def add_user(number: int) -> httpx2.Response:
+        return team.admin.post("/v1/users", json={"name": f"User {number}", "role": "author"})
+
+    with psycopg.connect(admin_url.conninfo()) as worker, ThreadPoolExecutor(12) as pool:
+        tenant_id = str(team.principal.tenant_id)
+        worker.execute("select from calibr.tenant_head where tenant_id = %s for update", [tenant_id])
+        refused = [answer.json() for answer in pool.map(add_user, range(12))]  # more than there are connections
+        asked = other.admin.get("/v1/me")
+
+    assert {(found["status"], found["code"], found["retryable"]) for found in refused} == {(503, "db.busy", True)}
+    assert asked.status_code == 200
 
 
 def test_metrics_count_by_template_and_not_by_path(odd: httpx2.Client, odd_metrics: Metrics) -> None:
