@@ -121,6 +121,7 @@ def _engine(login: ServerUrl, pool_size: int) -> Engine:
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_pre_ping=True,
+        hide_parameters=True,  # hashes of tokens, sealed secrets and what people wrote must not get into logs
         pool_reset_on_return=None,
     )
     event.listen(engine, "reset", _reset)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DataError
 
 from calibr.core.errors import Unavailable
 from calibr.core.ids import TenantId, new_uuid
@@ -72,6 +73,13 @@ def test_requests_do_not_wait_for_locks_without_end_and_workers_do(single: Datab
             found.append(session.execute(text("show lock_timeout")).scalar_one())
 
     assert found == ["5s", "0"] * 2
+
+
+def test_what_a_failing_statement_was_given_is_not_told(single: Database, tenant: Context) -> None:
+    with pytest.raises(DataError) as failed, single.session(tenant) as session:
+        session.execute(text("select cast(:hash as text), 1 / 0"), {"hash": "canary-4711"})
+
+    assert "canary" not in str(failed.value)
 
 
 def test_without_a_session_a_pooled_connection_shows_nothing(single: Database, tenant: Context) -> None:
