@@ -37,8 +37,8 @@ FALSE: Final[Expr] = false()
 
 
 def whole(number: int) -> Expr:
-    """A whole number as a constant of the statement."""
-    return literal_column(str(number) if number >= 0 else f"({number})", BigInteger)
+    """A whole number as a constant of the statement; always bigint, since PostgreSQL takes a small one for an int."""
+    return literal_column(f"{number}::bigint" if number >= 0 else f"({number})::bigint", BigInteger)
 
 
 def null_amount() -> Expr:

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import and_, or_
+from sqlalchemy import and_, case, or_
 
 from calibr.core.money import MAX_MINOR
 from calibr.pricing.arithmetic import Span
+from calibr.pricing.compare_at import CompareAt
 from calibr.pricing.compile.codes import code, guardrail_code
 from calibr.pricing.compile.scope import Scope, by_branch
 from calibr.pricing.compile.steps import Stepped, branch_column, step_block, step_reasons
@@ -128,16 +129,28 @@ class Guards:
 
     def _decide_compare_at(self) -> None:
         """A level for the compare-at (`decided`) and the rule that rounding broke (`violated`), where needed."""
-        scope = self._scope
-        final, before, in_force = scope["final"], scope["before"], scope["in_force"]
+        scope, final = self._scope, self._scope["final"]
         decisions = [branch.compare_at for branch in self._branches]
-        scope.add("decided", by_branch(branch_column(scope), decisions, lambda d: d.compile(final, before, in_force)))
+        scope.add("decided", by_branch(branch_column(scope), decisions, self._decided))
         if self._can_be_infeasible:
             broken = [(self._is_broken(rule, final), whole(guardrail_code(rule))) for rule in self._limited]
             scope.add("violated", if_else(self._is_moved(), first_that_holds(broken, null_amount()), null_amount()))
         needs_level = self._can_be_infeasible or self._check or any(d.can_be_too_large for d in decisions)
         if needs_level and not (_is_column(scope["decided"]) and not self._can_be_infeasible):
             self._scope = scope.fenced()
+
+    def _decided(self, decision: CompareAt) -> Expr:
+        """The compare-at; a multiple is only taken of a legal price, since 10^18 times a percent is beyond bigint."""
+        scope = self._scope
+        decided = decision.compile(scope["final"], scope["before"], scope["in_force"])
+        if decision.can_be_too_large and self._can_be_out_of_range:
+            return case((scope["final"] <= whole(MAX_MINOR), decided))
+        return decided
+
+    @property
+    def _can_be_out_of_range(self) -> bool:
+        """Whether a clamp or rounding again can lift the price above 10^12."""
+        return any(span.high > MAX_MINOR for span in self._spans)
 
     def _is_moved(self) -> Expr:
         return or_(self._scope["clamped"] > self._scope["capped"], self._scope["capped"] < self._scope["amount"])
@@ -147,7 +160,7 @@ class Guards:
         scope = self._scope
         blocks = [(scope["amount"].is_(None), step_block(self._rules, scope)), *self._request_blocks()]
         final = scope["final"]
-        if any(span.high > MAX_MINOR for span in self._spans):
+        if self._can_be_out_of_range:
             blocks.append((final > whole(MAX_MINOR), self._with_binding(Reason.AMOUNT_OUT_OF_RANGE)))
         if self._can_be_infeasible:
             blocks.append((scope["violated"].is_not(None), self._with_binding(Reason.INFEASIBLE)))
