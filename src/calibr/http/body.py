@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Generic, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from calibr.core.errors import Fault, Invalid
@@ -15,6 +16,8 @@ from calibr.core.written_json import Json, JsonRefused, load_written
 from calibr.http.problem import rule_of, sentence, shown
 
 SHOWN_FAULTS: Final = 20
+MAX_COMMAS: Final = 500_000
+"""A selector may list 100,000 SKUs. 8 MB of commas would make four million numbers: 10 s of work, a gigabyte."""
 PLAIN: Final = frozenset({"application/json"})
 
 
@@ -50,7 +53,10 @@ class JsonBody(Generic[M]):
 
     async def __call__(self, request: Request) -> M:
         """Read and judge. Raises Invalid `request.body`, `request.media_type` or `request.invalid`."""
-        raw = await raw_json(request)
+        return await run_in_threadpool(self.judge, await raw_json(request))
+
+    def judge(self, raw: bytes) -> M:
+        """Judge the bytes of a body; not in the event loop, where a long body would keep everybody else waiting."""
         load(raw)
         try:
             return self.model.model_validate_json(raw)
@@ -66,11 +72,10 @@ class JsonBody(Generic[M]):
 class WrittenBody(JsonBody[M]):
     """The same for bodies with rule documents, whose numbers keep the form they are written in (`JsonNumber`)."""
 
-    async def __call__(self, request: Request) -> M:
-        """Read and judge all but the documents, which `pricing` judges. Raises the same as `JsonBody`."""
-        loaded = load(await raw_json(request))
+    def judge(self, raw: bytes) -> M:
+        """Judge all but the documents, which `pricing` judges. Raises the same as `JsonBody`."""
         try:
-            return self.model.model_validate(loaded)
+            return self.model.model_validate(load(raw))
         except ValidationError as error:
             raise invalid_body(error) from None
 
@@ -89,6 +94,8 @@ async def raw_json(request: Request) -> bytes:
 
 def load(raw: bytes) -> Mapping[str, Json]:
     """The body as an object whose numbers keep their written form. Raises Invalid `request.body`."""
+    if raw.count(b",") > MAX_COMMAS:
+        raise _malformed(f"it has more than {MAX_COMMAS} commas")
     try:
         loaded = load_written(raw)
     except JsonRefused as refused:

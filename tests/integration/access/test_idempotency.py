@@ -105,14 +105,11 @@ def test_duplicates_at_the_same_time_change_once(database: Database, context: Co
 
 
 def test_a_duplicate_that_waits_too_long_is_told_so(database: Database, context: Context, mark: RequestMark) -> None:
-    with (
-        database.session(context) as first,
-        pytest.raises(Conflict, match="still in work") as refused,
-        database.session(context) as second,
-    ):
+    with database.session(context) as first, database.session(context) as second:
         recall(first, mark)
         second.execute(text("set local lock_timeout = '100ms'"))
-        recall(second, mark)
+        with pytest.raises(Conflict, match="still in work") as refused:
+            recall(second, mark)
 
     assert refused.value.retryable
 

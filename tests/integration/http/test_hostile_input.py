@@ -1,11 +1,15 @@
 """Texts that JSON and URLs can carry and a database cannot, and values at the edges: refused, never a crash."""
 
+import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from desk import Desk, open_desk
 
+from calibr.core.written_json import Json
 from calibr.db import Database
+from calibr.http.body import MAX_COMMAS, load
 
 if TYPE_CHECKING:
     from rest import Team
@@ -47,6 +51,30 @@ def test_a_text_that_cannot_be_stored_is_refused(team: "Team", case: str, charac
 
     assert refused.status_code in {400, 422}, refused.text
     assert refused.headers["content-type"] == "application/problem+json"
+
+
+def test_a_body_of_millions_of_numbers_is_refused_before_it_is_read(team: "Team") -> None:
+    body = b'{"name":"n","transform":{"price":[]},"selector":[' + b"1," * MAX_COMMAS + b"1]}"
+
+    refused = team.author.post("/v1/price-changes", content=body, headers={"Content-Type": "application/json"})
+
+    assert (refused.status_code, refused.json()["code"]) == (400, "request.body")
+    assert f"more than {MAX_COMMAS} commas" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/v1/users", "/v1/price-changes"])
+def test_bodies_are_not_judged_in_the_event_loop(team: "Team", monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    threads = []
+
+    def noting(raw: bytes) -> Mapping[str, Json]:
+        threads.append(threading.current_thread().name)
+        return load(raw)
+
+    monkeypatch.setattr("calibr.http.body.load", noting)
+    refused = team.admin.post(path, json={})
+
+    assert (refused.status_code, len(threads)) == (422, 1)
+    assert "http" not in threads  # the name of the thread that serves
 
 
 @pytest.mark.parametrize(
