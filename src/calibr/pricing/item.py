@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from calibr.core.attributes import AttributeValue
-from calibr.core.text import normalize
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +40,3 @@ class Item:
 def age_days(valid_from: datetime, computed_at: datetime) -> int:
     """Whole 24-hour periods between the start of the price in force and the plan."""
     return (computed_at - valid_from) // timedelta(hours=24)
-
-
-def normal_or_null(text: str | None) -> str | None:
-    """Return a text in normal form; null and empty are null."""
-    return None if text is None else normalize(text)

@@ -74,7 +74,7 @@ class All:
 
     def compile(self, source: PlanSource, logic: Logic) -> Expr:
         """SQL form of `holds`."""
-        return and_(TRUE, *(node.compile(source, logic) for node in self.nodes))
+        return and_(*(node.compile(source, logic) for node in self.nodes)) if self.nodes else TRUE
 
     @property
     def has_not(self) -> bool:
@@ -95,7 +95,7 @@ class AnyOf:
 
     def compile(self, source: PlanSource, logic: Logic) -> Expr:
         """SQL form of `holds`."""
-        return or_(FALSE, *(node.compile(source, logic) for node in self.nodes))
+        return or_(*(node.compile(source, logic) for node in self.nodes)) if self.nodes else FALSE
 
     @property
     def has_not(self) -> bool:
