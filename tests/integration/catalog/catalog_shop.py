@@ -1,6 +1,7 @@
 """A store that is a list of items, a tenant that is connected to it, and one call that syncs it."""
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ class Store:
     capabilities = frozenset(Capability)
     request_timeout_s = 1.0
 
-    def change(self, item_id: str, **fields: Any) -> None:
+    def change(self, item_id: str, **fields: Any) -> None:  # noqa: ANN401 - fields of an Item
         self.items = [replace(item, **fields) if item.id == item_id else item for item in self.items]
 
     def remove(self, *item_ids: str) -> None:
@@ -86,14 +87,13 @@ class Store:
         return Health(ok=True, latency_ms=1, store_name="Fake", currency=self.currency, api_version=None)
 
     def read_prices(self, external_ids: Sequence[str], currency: str) -> dict[str, RemotePrice]:
-        return {}
+        raise AssertionError(f"a sync read prices of {external_ids} in {currency}")
 
-    def write_prices(self, writes: object) -> list[WriteResult]:
-        assert not isinstance(writes, PriceWrite)
-        return []
+    def write_prices(self, writes: Iterable[PriceWrite]) -> list[WriteResult]:
+        raise AssertionError(f"a sync wrote {list(writes)}")
 
     def estimate(self, rows_per_group: Sequence[int]) -> Estimate:
-        return Estimate(0, 0, 0)
+        raise AssertionError(f"a sync asked for an estimate of {rows_per_group}")
 
     def close(self) -> None:
         pass
@@ -120,10 +120,10 @@ class _BreakingStream:
 
 
 RAW = RawCatalog(
-    groups="""select group_id as group_external_id, min(n) as ordinal, any_value(title order by n) as title,
+    groups="""select "group" as group_external_id, min(n) as ordinal, any_value(title order by n) as title,
         any_value(vendor order by n) as vendor, 'Shirts' as product_type, 'ACTIVE' as status, any_value(tags) as tags
-      from item group by group_id""",
-    listings="""select id as external_id, group_id as group_external_id, n as ordinal, sku,
+      from item group by item."group" """,
+    listings="""select id as external_id, "group" as group_external_id, n as ordinal, sku,
         [{'name': 'option.Color', 'text_value': color, 'number_value': null::varchar}] as attributes,
         price as unit_amount, compare_at, cost as unit_cost, cost_currency from item""",
 )
@@ -131,29 +131,12 @@ RAW = RawCatalog(
 
 def _workspace(work_dir: Path, items: list[Item]) -> duckdb.DuckDBPyConnection:
     workspace = open_workspace(work_dir)
-    workspace.execute(
-        "create table item(n bigint, id varchar, group_id varchar, sku varchar, title varchar, vendor varchar,"
-        " tags varchar[], color varchar, price varchar, compare_at varchar, cost varchar, cost_currency varchar)"
-    )
-    rows = [
-        [
-            n,
-            i.id,
-            i.group,
-            i.sku,
-            i.title,
-            i.vendor,
-            list(i.tags),
-            i.color,
-            i.price,
-            i.compare_at,
-            i.cost,
-            i.cost_currency,
-        ]
-        for n, i in enumerate(items)
-    ]
-    if rows:
-        workspace.executemany(f"insert into item values ({', '.join('?' * 12)})", rows)
+    texts = ("id", "group", "sku", "title", "vendor", "color", "price", "compare_at", "cost", "cost_currency")
+    columns = [[getattr(item, name) for item in items] for name in texts]
+    tags = [json.dumps(item.tags) for item in items]
+    named = ", ".join(f'unnest(${n + 3}::varchar[]) as "{name}"' for n, name in enumerate(texts))
+    query = f"create table item as select unnest(range($1)) as n, unnest($2::json[])::varchar[] as tags, {named}"
+    workspace.execute(query, [len(items), tags, *columns])
     return workspace
 
 
@@ -187,7 +170,7 @@ class Shop:
         with self.database.session(self.tenant) as session:
             return next(p for p in list_price_lists(session) if p.connection_id == self.connection.id)
 
-    def rows(self, query: str, **parameters: Any) -> list[dict[str, Any]]:
+    def rows(self, query: str, **parameters: object) -> list[dict[str, Any]]:
         with self.database.session(self.tenant, role=Role.WORKER) as session:
             return [dict(row) for row in session.execute(text(query), parameters).mappings()]
 

@@ -1,6 +1,7 @@
 """A sync records what a store says, touches what differs and nothing else, and says so in events."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -66,7 +67,7 @@ def test_variants_of_a_group_are_neighbors_in_the_order_of_products(
     shop.sync()
 
     groups = [r["group_external_id"] for r in shop.rows("select * from calibr.listing order by product_id")]
-    assert len([1 for one, other in zip(groups, groups[1:], strict=False) if one != other]) == 6
+    assert len([1 for one, other in pairwise(groups) if one != other]) == 6
     versions = shop.rows("select distinct uuid_extract_version(id) as v from calibr.product")
     assert [row["v"] for row in versions] == [7]
 
@@ -324,3 +325,16 @@ def test_a_sync_continues_the_story_of_its_request(shop: Shop) -> None:
 
     told = shop.rows("select distinct correlation_id from calibr.event where type like 'sync.%'")
     assert [row["correlation_id"] for row in told] == [shop.tenant.correlation_id]
+
+
+def test_more_prices_than_one_batch_of_events_are_all_observed(make_shop: Callable[..., Shop], tenant: Context) -> None:
+    count = 6_000
+    shop = make_shop(tenant, items=[Item(str(n), str(n)) for n in range(count)])
+    shop.sync()
+    shop.store.items = [Item(str(n), str(n), price="11.00") for n in range(count)]
+
+    assert shop.sync().prices_observed == count
+
+    numbers = shop.rows("select count(distinct seq), max(seq) - min(seq) + 1 as span from calibr.event")
+    assert numbers == [{"count": count + 5, "span": count + 5}]
+    assert len(shop.events("price.observed")) == count
