@@ -382,7 +382,11 @@ def main(arguments: Sequence[str]) -> int:
     if len(arguments) != 1:
         print("usage: python tools/golden.py FILE", file=sys.stderr)
         return 2
-    cases = read_cases(Path(arguments[0]))
+    try:
+        cases = read_cases(Path(arguments[0]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        print(f"{arguments[0]} is no file of golden cases: {error}", file=sys.stderr)
+        return 2
     python = run_python(cases)
     with _fresh_database() as (database, context):
         sql, statements = run_sql(cases, database, context)

@@ -8,7 +8,7 @@ from calibr.pricing.compile import CompiledPlan, compile_plan
 from calibr.pricing.engine import engine_version
 from calibr.pricing.evaluate import Evaluation, Outcome, evaluate
 from calibr.pricing.explain import PlanItem, TraceMismatch, explain_item, plan_item
-from calibr.pricing.faults import DocumentError, FaultCode
+from calibr.pricing.faults import DocumentError, FaultCode, document_error
 from calibr.pricing.item import Inputs, Item, age_days
 from calibr.pricing.rules import BoundRules, NotApplied, Rules, load_document, parse_rules, rule_hash
 from calibr.pricing.seal import (
@@ -49,6 +49,7 @@ __all__ = [
     "canonical_row",
     "canonical_row_sql",
     "compile_plan",
+    "document_error",
     "engine_version",
     "evaluate",
     "explain_item",

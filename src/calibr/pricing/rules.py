@@ -5,6 +5,8 @@ from hashlib import sha256
 from typing import Final
 
 from calibr.core.canonical import canonical_json
+from calibr.core.errors import Invalid
+from calibr.core.money import is_currency
 from calibr.core.written_json import Json, JsonRefused, load_written
 from calibr.pricing.faults import Faults, Place
 from calibr.pricing.guardrails import Guardrail, GuardrailDocument, read_guardrails
@@ -52,11 +54,13 @@ class Rules:
     rule_hash: str
 
     def bind(self, currency: str) -> BoundRules:
-        """Return the rules for price lists of `currency` (an ISO 4217 code).
+        """Return the rules for price lists of `currency`.
 
         Raises `DocumentError` (`amount_precision`, `amount_out_of_range`) where an amount of the selector, of a `when`
-        or of a guardrail does not fit the currency.
+        or of a guardrail does not fit the currency, and Invalid `currency.unknown` for a currency without minor units.
         """
+        if not is_currency(currency):
+            raise Invalid("currency.unknown", f"{currency} is not an active ISO 4217 currency with minor units.")
         faults = Faults()
         selectors = SelectorBinding(currency, faults)
         selector = selectors.bind(self.selector)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from calibr.core.errors import Invalid
 from calibr.core.written_json import Json
 from calibr.pricing import DocumentError, Rules, load_document, parse_rules
 
@@ -149,6 +150,11 @@ def test_numbers_have_at_most_fifteen_digits_and_fit_binary64(number: str) -> No
 
     with pytest.raises(DocumentError):
         parse_rules(selector, written(KEEP), [])
+
+
+def test_rules_cannot_be_bound_to_a_currency_without_minor_units() -> None:
+    with pytest.raises(Invalid, match="XAU is not an active ISO 4217 currency"):
+        parse().bind("XAU")
 
 
 def nested(depth: int) -> dict[str, object]:
