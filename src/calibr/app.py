@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from types import FrameType, MappingProxyType
-from typing import Final
 
 import structlog
 from starlette.types import ASGIApp
@@ -24,8 +23,6 @@ from calibr.monitor import HealthChecks, Metrics, Probe, configure_logging
 from calibr.settings import Settings, master_key, prepare_data_dir, wants_console_logs
 from calibr.vault import Vault
 from calibr.worker import Jobs, JobSettings, Worker
-
-CONNECTORS: Final[Mapping[str, ConnectorFactory]] = MappingProxyType({shopify.KIND: shopify.create})
 
 log = structlog.stdlib.get_logger("calibr.app")
 
@@ -64,7 +61,7 @@ def create_app(settings: Settings) -> Iterator[Application]:
         services = ApiServices(
             database=database,
             vault=vault,
-            connectors=CONNECTORS,
+            connectors=_connectors(settings),
             metrics=metrics,
             health=HealthChecks(probes),
             wake_worker=worker.wake if worker is not None else _nobody_to_wake,
@@ -105,8 +102,13 @@ def _worker(settings: Settings, database: Database, vault: Vault, metrics: Metri
         apply=ApplySettings(batch_size=settings.worker_batch, lease_s=settings.worker_lease_s),
     )
     stopping = threading.Event()
-    jobs = Jobs(database, vault, CONNECTORS, metrics, pace, stopping)
+    jobs = Jobs(database, vault, _connectors(settings), metrics, pace, stopping)
     return Worker(jobs.workshop(), concurrency=settings.worker_concurrency, metrics=metrics, stopping=stopping)
+
+
+def _connectors(settings: Settings) -> Mapping[str, ConnectorFactory]:
+    create_shopify = partial(shopify.create, allow_loopback=settings.allow_loopback_stores)
+    return MappingProxyType({shopify.KIND: create_shopify})
 
 
 def _opened(settings: Settings, key: bytes) -> OpenDatabase:

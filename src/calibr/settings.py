@@ -49,6 +49,10 @@ class Settings(BaseSettings):
     """`auto`: console on a terminal, else JSON."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    allow_loopback_stores: bool = False
+    """Whether a connection may lead to this machine, which only sandbox stores need. Keep it off where tenants are not
+    yourself: their connections could reach whatever else listens here."""
+
     worker_enabled: bool = True
     """Whether `serve` also runs a worker; switch it off where workers run as processes of their own."""
     worker_lease_s: Annotated[int, Field(ge=120, le=3600)] = 120

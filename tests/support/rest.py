@@ -6,6 +6,7 @@ Folders that need them import them in their `conftest.py`.
 import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import httpx2
 import pytest
@@ -39,7 +40,7 @@ def services(database: Database, master_key: bytes, log_lines: io.StringIO) -> A
     return ApiServices(
         database=database,
         vault=Vault(master_key),
-        connectors={shopify.KIND: shopify.create, "throttled": ThrottledStore},
+        connectors={shopify.KIND: partial(shopify.create, allow_loopback=True), "throttled": ThrottledStore},
         metrics=Metrics(),
         health=HealthChecks({"database": database.ping}),
         wake_worker=lambda: None,

@@ -38,7 +38,11 @@ def installation() -> Iterator[Installation]:
             store = processes.launch(
                 "store", ["calibr_sandbox", "serve", "--db", str(place.store_file), "--products", "60"]
             )
-            server = processes.launch("server", ["calibr", "serve", "--json", "--port", "0", "--data-dir", data_dir])
+            server = processes.launch(
+                "server",
+                ["calibr", "serve", "--json", "--port", "0", "--data-dir", data_dir],
+                {"CALIBR_ALLOW_LOOPBACK_STORES": "true"},
+            )
             store.await_ready()
             server.await_ready()
             made = run_once(["calibr", "tenant", "create", "Shop", "--admin", "Ada", "--json", "--data-dir", data_dir])

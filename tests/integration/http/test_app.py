@@ -86,7 +86,12 @@ class Running:
 def running(admin_url: ServerUrl, master_key: bytes, tmp_path: Path) -> Iterator[Running]:
     stream = io.StringIO()
     configure_logging(console=False, level="debug", stream=stream)
-    settings = Settings.load(database_url=admin_url.uri(), secret_key=master_key.decode(), data_dir=tmp_path)
+    settings = Settings.load(
+        database_url=admin_url.uri(),
+        secret_key=master_key.decode(),
+        data_dir=tmp_path,
+        allow_loopback_stores=True,
+    )
     with ExitStack() as stack:
         store = stack.enter_context(started_sandbox(SandboxConfig(tmp_path / "shop.db", bulk_delay_s=0.05)))
         app = stack.enter_context(create_app(settings))
@@ -165,6 +170,22 @@ def test_a_store_that_is_away_fails_the_sync_with_a_message(running: Running) ->
     assert "cannot be reached" in ended["error"]
     assert running.author.get("/v1/products").json()["items"] == []
     assert running.author.get(f"/v1/connections/{connection['id']}").json()["state"] == "failing"
+
+
+def test_a_store_on_this_machine_is_refused_unless_the_operator_allows_it(
+    admin_url: ServerUrl, master_key: bytes, tmp_path: Path
+) -> None:
+    settings = Settings.load(database_url=admin_url.uri(), secret_key=master_key.decode(), data_dir=tmp_path)
+    body = {"kind": "shopify", "name": "In", "config": {"shop_url": "http://127.0.0.1:5432"}}
+    with create_app(settings) as app, HttpServer(app.api, host="127.0.0.1", port=0) as server:
+        token = create_tenant(app.database, name="Shoes", admin_name="Root").token.reveal()
+        headers = {"Authorization": f"Bearer {token}"}
+        with httpx2.Client(base_url=server.url, headers=headers) as client:
+            refused = client.post("/v1/connections", json={**body, "secrets": {"access_token": "x"}})
+            kept = client.get("/v1/connections").json()["items"]
+
+    assert (refused.status_code, refused.json()["code"], kept) == (422, "connection.config", [])
+    assert "CALIBR_ALLOW_LOOPBACK_STORES=true" in refused.json()["detail"]
 
 
 SERVE = """

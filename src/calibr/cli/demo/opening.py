@@ -38,7 +38,9 @@ def start(scene: Scene) -> None:
             ["calibr_sandbox", "serve", "--db", str(place.store_file), "--plan", wish.plan, *filled],
         )
         scene.server = scene.processes.launch(
-            "server", ["calibr", "serve", "--json", "--port", "0", "--data-dir", str(place.data_dir)]
+            "server",
+            ["calibr", "serve", "--json", "--port", "0", "--data-dir", str(place.data_dir)],
+            {"CALIBR_ALLOW_LOOPBACK_STORES": "true"},
         )
         loaded = scene.sandbox.await_ready().get("loaded")
         scene.store = StoreReader(scene.sandbox.url, ACCESS_TOKEN)

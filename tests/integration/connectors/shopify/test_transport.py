@@ -138,7 +138,7 @@ def test_the_token_shows_in_no_error_even_if_the_store_echoes_it() -> None:
 
 
 def test_the_token_shows_in_no_repr_of_the_connector() -> None:
-    connector = create({"shop_url": "http://127.0.0.1:9"}, {"access_token": TOKEN})
+    connector = create({"shop_url": "http://127.0.0.1:9"}, {"access_token": TOKEN}, allow_loopback=True)
     client = connector._client
 
     shown = repr([connector, vars(connector), vars(client), client._http.headers, client._auth, client.config])
@@ -159,7 +159,7 @@ def test_the_version_that_was_served_is_noted() -> None:
 @pytest.fixture
 def write() -> Callable[[str], list[WriteResult]]:
     def send(url: str) -> list[WriteResult]:
-        connector = create({"shop_url": url}, {"access_token": TOKEN})
+        connector = create({"shop_url": url}, {"access_token": TOKEN}, allow_loopback=True)
         connector._currency.note({"currencyCode": "USD"})
         rows = [PriceWrite(str(n), "1", "USD", 100, None, write_compare_at=False) for n in (1, 2)]
         try:
@@ -185,7 +185,7 @@ def test_a_write_to_a_closed_door_can_be_tried_again(write: Callable[[str], list
 
 
 def test_a_check_of_a_closed_door_says_so() -> None:
-    connector = create({"shop_url": f"http://127.0.0.1:{free_port()}"}, {"access_token": TOKEN})
+    connector = create({"shop_url": f"http://127.0.0.1:{free_port()}"}, {"access_token": TOKEN}, allow_loopback=True)
 
     health = connector.check()
     connector.close()

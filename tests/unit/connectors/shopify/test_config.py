@@ -109,8 +109,17 @@ def test_the_token_shows_in_no_repr() -> None:
 
 def test_making_a_connector_contacts_nobody() -> None:
     factory: ConnectorFactory = create
-    connector = factory({"shop_url": "http://127.0.0.1:1"}, SECRETS)
+    connector = factory({"shop_url": "https://a.myshopify.com"}, SECRETS)
 
     assert connector.kind == "shopify"
     assert connector.request_timeout_s > 0
     connector.close()
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:5432", "http://127.9.9.9", "http://[::1]:80"])
+def test_this_machine_is_reached_only_where_that_is_allowed(address: str) -> None:
+    with pytest.raises(Invalid, match="CALIBR_ALLOW_LOOPBACK_STORES=true") as caught:
+        create({"shop_url": address}, SECRETS)
+
+    assert [fault.path for fault in caught.value.faults] == ["$.config.shop_url"]
+    create({"shop_url": address}, SECRETS, allow_loopback=True).close()
