@@ -262,6 +262,19 @@ def test_a_link_planted_by_the_servers_account_is_not_followed(server: EmbeddedS
     assert victim.read_text() == "precious"
 
 
+def test_a_folder_that_only_the_pid_file_names_is_not_removed(server: EmbeddedServer, server_area: Path) -> None:
+    victim = server_area / "victim"
+    victim.mkdir()
+    pid_file = server_area / "pgdata" / "postmaster.pid"
+    lines = pid_file.read_text().split("\n")
+    lines[4] = str(victim)
+    pid_file.write_text("\n".join(lines))
+
+    server.stop()
+
+    assert victim.is_dir()
+
+
 def test_an_ordinary_user_runs_it_himself() -> None:
     account = server_account(None)
 

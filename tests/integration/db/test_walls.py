@@ -79,8 +79,8 @@ HOLES = {
     "a function that folds": "alter function sec.tenant() immutable",
     "a function for everybody": "grant execute on function sec.tenant() to public",
     "the mac for requests": "grant execute on function sec.mac(text) to calibr_app",
-    "a new function": "create function calibr.f() returns int language sql set search_path = pg_catalog, pg_temp return 1;"
-    " alter function calibr.f() owner to calibr_owner",
+    "a new function": "create function calibr.f() returns int language sql set search_path = pg_catalog, pg_temp"
+    " return 1; alter function calibr.f() owner to calibr_owner",
     "a numeric column": "alter table calibr.product add price numeric",
     "an enumeration": "create type calibr.e as enum ('a'); alter table calibr.product add e calibr.e",
     "an index on a list": "create index on calibr.product(tenant_id, tags)",

@@ -170,7 +170,7 @@ class EmbeddedServer:
             cluster.configure(server_settings(self._overrides) | _listening(socket_dir))
             said = run_until_ready(cluster, self._area / "server.log", timeout_s=_START_TIMEOUT_S)
             started = PidFile.read(cluster.data)
-            if said is None and started is not None:
+            if said is None and started is not None and Path(started.socket_dir) == socket_dir:
                 return started
             orphaned = "still in use" in (said or "") and time.monotonic() < deadline
             attempts += 0 if orphaned else 1
@@ -207,8 +207,12 @@ class EmbeddedServer:
 
 
 def _identity(server: PidFile) -> str:
-    """Name a server so that a later one with the same pid is another."""
-    return f"{server.pid} {server.started_at}"
+    """Name a server so that a later one with the same pid is another.
+
+    The socket's folder is part of it, since we remove it afterwards, perhaps as root: the pid file that names it
+    belongs to the account of the server, and must not be able to send us elsewhere.
+    """
+    return f"{server.pid} {server.started_at} {server.socket_dir}"
 
 
 def _listening(socket_dir: Path) -> dict[str, str]:
