@@ -17,7 +17,7 @@ Json = dict[str, Any]
 Body = Mapping[str, object]
 Query = Mapping[str, str | int | None]
 
-PAGE: Final = 200
+PAGE: Final = 500
 _TIMEOUT: Final = httpx2.Timeout(60, connect=5)
 _ATTEMPTS: Final = 4
 _FIRST_ERROR: Final = 400

@@ -25,7 +25,7 @@ class Cli(Output):
         str | None,
         Option(
             envvar="CALIBR_TOKEN",
-            help="Token of the user. Better set in the environment or kept by `calibr login`: arguments can be seen by others.",
+            help="Token of the user; better from the environment or `calibr login`, for others can see arguments.",
             rich_help_panel=_PANEL,
         ),
     ] = field(default=None, repr=False)
