@@ -127,6 +127,13 @@ def told(page: list[Block], environment: dict[str, str], place: Path) -> "subpro
     return subprocess.CompletedProcess("tutorial", code, (place / "out").read_text(), (place / "err").read_text())
 
 
+def exported(text: str, name: str) -> str:
+    """The value that the page gives a variable."""
+    found = re.search(rf"^export {name}=(.+)$", text, re.MULTILINE)
+    assert found is not None, f"the page does not export {name}"
+    return found[1]
+
+
 @pytest.mark.slow
 def test_the_tutorial_does_what_it_says(place: Path) -> None:
     ports = {"8484": str(free_port()), "8485": str(free_port())}
@@ -139,6 +146,8 @@ def test_the_tutorial_does_what_it_says(place: Path) -> None:
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PWD": str(ROOT),
         "CALIBR_DATA_DIR": f"{place}/data",
+        # The reader exports it in every terminal; ours for background commands have what stands here.
+        "CALIBR_ALLOW_LOOPBACK_STORES": exported(text, "CALIBR_ALLOW_LOOPBACK_STORES"),
         "CALIBR_PORT": ports["8484"],
         "CALIBR_URL": f"http://127.0.0.1:{ports['8484']}",
         "CALIBR_PROFILE": f"{place}/profile.json",
