@@ -32,7 +32,7 @@ from calibr.catalog.reads_plan import (
     list_price_lists,
     listing_refs,
     plan_source,
-    product_ids_split,
+    product_id_after,
     product_labels,
     rows_per_group,
 )
@@ -80,7 +80,7 @@ __all__ = [
     "listing_refs",
     "open_connector",
     "plan_source",
-    "product_ids_split",
+    "product_id_after",
     "product_labels",
     "record_health",
     "record_prices",

@@ -66,13 +66,26 @@ def plan_source(
     )
 
 
-def product_ids_split(session: Session, price_list_id: PriceListId, parts: int) -> list[ProductId]:
-    """The at most `parts` - 1 product ids that cut the prices in force on a list into about equal ranges."""
-    in_force = (price_version.c.price_list_id == price_list_id, price_version.c.valid_to.is_(None))
-    total = session.execute(select(func.count()).select_from(price_version).where(*in_force)).scalar_one()
-    ordered = select(price_version.c.product_id).where(*in_force).order_by(price_version.c.product_id).limit(1)
-    cuts = sorted({total * part // parts for part in range(1, parts)} - {0})
-    return [ProductId(session.execute(ordered.offset(cut)).scalar_one()) for cut in cuts]
+def product_id_after(
+    session: Session, price_list_id: PriceListId, after: ProductId | None, rows: int
+) -> ProductId | None:
+    """The product `rows` places after `after` (None: before the first) among the prices in force on a list; None at the end.
+
+    Cuts a list into ranges one after the other, each by an index scan of its own length.
+    """
+    ordered = (
+        select(price_version.c.product_id)
+        .where(
+            price_version.c.price_list_id == price_list_id,
+            price_version.c.valid_to.is_(None),
+            *_within(price_version.c.product_id, (after, None)),
+        )
+        .order_by(price_version.c.product_id)
+        .offset(rows - 1)
+        .limit(1)
+    )
+    found = session.execute(ordered).scalar_one_or_none()
+    return None if found is None else ProductId(found)
 
 
 def rows_per_group(session: Session, connection_id: ConnectionId, product_ids: Select[tuple[UUID]]) -> list[int]:

@@ -20,6 +20,9 @@ from calibr.events import Event, JsonValue, emit_stream
 VANISHING_IS_PLAUSIBLE: Final = 100
 """Up to so many listings may all vanish at once. Beyond, a catalog without any of them is taken for a mistake."""
 
+MANY_NEW: Final = 10_000
+"""More new listings than this change what the planner should know."""
+
 TAKING_IN: Final = "taking rows in"
 COMPARING: Final = "comparing"
 WRITING: Final = "writing"
@@ -86,6 +89,8 @@ class Recording:
         self._require_plausible(target, counts["vanished"])
         self._progress(WRITING, 0, sum(counts.values()))
         stages.insert_new(session, target, stages.FRESH)
+        if counts["new"] > MANY_NEW:
+            stages.refresh_statistics(session)
         changed = differences.change_products(session, target)
         differences.vanish(session, target)
         prices = differences.change_prices(session, target)
