@@ -69,9 +69,9 @@ def plan_source(
 def product_id_after(
     session: Session, price_list_id: PriceListId, after: ProductId | None, rows: int
 ) -> ProductId | None:
-    """The product `rows` places after `after` (None: before the first) among the prices in force on a list; None at the end.
+    """The product `rows` places after `after` among the prices in force on a list; None where the list ends before.
 
-    Cuts a list into ranges one after the other, each by an index scan of its own length.
+    `after` None is the place before the first. So a list is cut into ranges, each by an index scan of its own length.
     """
     ordered = (
         select(price_version.c.product_id)

@@ -1,11 +1,12 @@
 """Fills a plan: one statement per price list and range of products, all of them over one snapshot of the catalog."""
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain, pairwise
+from itertools import chain
 
-from calibr.catalog import PriceList, list_price_lists, plan_source, product_ids_split
+from calibr.catalog import PriceList, list_price_lists, plan_source, product_id_after
 from calibr.changes.lease import Lease
 from calibr.changes.model import PriceChange
 from calibr.changes.reads_summary import Part, item_groups, top_movers
@@ -14,6 +15,9 @@ from calibr.changes.rules import ListRules, bind_all, rules_of
 from calibr.changes.summary import ItemGroup, Mover, NotApplied, Selection, highest, lowest
 from calibr.db import Context, Database, Role, Session
 from calibr.pricing import CompiledPlan, compile_plan, layout_of
+
+SHARE_ROWS = 100_000
+"""Products that one transaction takes: enough to make it cheap, few enough to keep all connections busy to the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,9 @@ class PlanWriter:
             bound = bind_all(rules_of(self._change), self._price_lists(session))
             snapshot = session.export_snapshot()
             with ThreadPoolExecutor(parallel, "preview") as pool:
-                writing = [self._start(pool, session, rules, parallel, snapshot) for rules in bound]
+                writing = [
+                    [pool.submit(self._write, share, snapshot) for share in _shares(session, rules)] for rules in bound
+                ]
                 counted = [_selection(session, rules) for rules in bound]
                 lists = [[share.result() for share in shares] for shares in writing]
             items = [sum(share.items for share in shares) for shares in lists]
@@ -85,14 +91,6 @@ class PlanWriter:
                 highest(chain.from_iterable(w.highest for w in written)),
                 lowest(chain.from_iterable(w.lowest for w in written)),
             )
-
-    def _start(
-        self, pool: ThreadPoolExecutor, session: Session, rules: ListRules, parallel: int, snapshot: str
-    ) -> list[Future[_Written]]:
-        price_list_id = rules.price_list.id
-        borders = [None, *product_ids_split(session, price_list_id, parallel), None]
-        shares = [_Share(rules, Part(price_list_id, *ends), session.now) for ends in pairwise(borders)]
-        return [pool.submit(self._write, share, snapshot) for share in shares]
 
     def _price_lists(self, session: Session) -> list[PriceList]:
         wanted = set(self._change.price_list_ids)
@@ -117,6 +115,15 @@ class PlanWriter:
         """Look in a transaction of its own: the writing one sees the past."""
         with self._database.session(self._context, role=Role.WORKER) as session:
             self._lease.lock(session)
+
+
+def _shares(session: Session, rules: ListRules) -> Iterator[_Share]:
+    """Ranges of products of about equal size, found while the first of them are being written already."""
+    price_list_id, above = rules.price_list.id, None
+    while (up_to := product_id_after(session, price_list_id, above, SHARE_ROWS)) is not None:
+        yield _Share(rules, Part(price_list_id, above, up_to), session.now)
+        above = up_to
+    yield _Share(rules, Part(price_list_id, above), session.now)
 
 
 def _selection(session: Session, rules: ListRules) -> Selection | None:
