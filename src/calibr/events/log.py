@@ -1,5 +1,6 @@
 """Writes the event log: events are judged when emitted, and appended as the last statement of their transaction."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -11,6 +12,7 @@ from calibr.registry import load_registry
 
 _BATCH = 5_000  # bounds the memory of one call; the counter stays locked until commit, so batches leave no gap either
 _ENVELOPE_VERSION = "1.0.0"
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # the escape of U+0000, and not a backslash before "u0000"
 # In binary: as text the driver would quote every body, which takes longer than the whole insert.
 _APPEND = """
   select calibr.append_events(%b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %b::uuid, %b::uuid, %b::text,
@@ -59,7 +61,11 @@ def _judged_bytes(session: Session, event: Event) -> bytes:
     document = envelope(event, session.context, session.now)
     _judge(event, f"event/{event.type}", event.schema_version, event.payload)
     _judge(event, "envelope", _ENVELOPE_VERSION, document)
-    return canonical_bytes(document)
+    body = canonical_bytes(document)
+    if _NUL.search(body):
+        # jsonb cannot hold it, so the audit view could never show this event, nor the page that it stands on.
+        raise Invalid("event.schema", f"The event {event.type} holds the character U+0000.")
+    return body
 
 
 def _judge(event: Event, subject: str, version: str, document: dict[str, JsonValue]) -> None:

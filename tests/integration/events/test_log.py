@@ -95,6 +95,22 @@ def test_an_event_that_does_not_match_its_schema_is_refused(
 
 
 @pytest.mark.parametrize(
+    ("text", "refused"), [("a\0b", True), ("\\\0", True), (r"a\u0000b", False), (r"\\u0000", False)]
+)
+def test_the_character_that_the_audit_view_cannot_show_is_refused(
+    database: Database, tenant: Context, text: str, *, refused: bool
+) -> None:
+    event = Event("tenant.created", "tenant", "1", {"name": text, "admin_user_id": str(new_uuid())})
+
+    with database.session(tenant) as session:
+        if not refused:
+            emit(session, event)
+            return
+        with pytest.raises(Invalid, match=r"U\+0000"):
+            emit(session, event)
+
+
+@pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"type": "token.eaten"}, "token.eaten 1.0.0 has no schema"),

@@ -68,7 +68,7 @@ def test_the_signed_address_is_not_logged(
 ) -> None:
     store.on("GET", whole)
 
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, "httpx2"):
         get(client, tmp_path / "f")
 
     assert "https://storage.example/result.jsonl" in caplog.text
