@@ -2,8 +2,8 @@
 
 `python benchmarks/preview.py [--rows 1000000] [--rounds 3] [--no-judge]` prints a table and exits 1 if a bound is
 missed. The base is what an expert would write by hand: one `INSERT ... SELECT` in bigint arithmetic of the same rows,
-traces included, into a heap without an index and without row-level security. Ours goes the whole way: `run_preview`, the
-rule compiler, row-level security, keys and partial indexes, summary, seal.
+traces included, into a heap without an index and without row-level security. Ours goes the whole way: `run_preview`,
+the rule compiler, row-level security, keys and partial indexes, summary, seal.
 """
 
 import argparse

@@ -32,13 +32,20 @@ def expect_many_rows(session: Session) -> None:
 
 
 def lock_plan_for_writing(session: Session, change_id: PriceChangeId) -> None:
-    """Keep `discard_items` waiting until this transaction ends. Take it before asking whether the lease holds."""
+    """Keep `lock_plan_alone` waiting until this transaction ends. Take it before asking whether the lease holds."""
     session.execute(_WRITE_LOCK, {"tenant": str(session.tenant_id), "change": str(change_id)})
 
 
-def discard_items(session: Session, change_id: PriceChangeId) -> int:
-    """Delete what an earlier preview left, after every transaction that still writes to the plan has ended."""
+def lock_plan_alone(session: Session, change_id: PriceChangeId) -> None:
+    """Wait for every transaction that writes to the plan, and keep further ones out until this one ends.
+
+    Take it before the row of the change: who writes a share asks for that row in another transaction.
+    """
     session.execute(_DISCARD_LOCK, {"tenant": str(session.tenant_id), "change": str(change_id)})
+
+
+def discard_items(session: Session, change_id: PriceChangeId) -> int:
+    """Delete what an unfinished preview left; returns how many items. Needs `lock_plan_alone`."""
     return session.execute(delete(price_change_item).where(price_change_item.c.change_id == change_id)).rowcount
 
 

@@ -302,6 +302,7 @@ def test_after_a_pause_nothing_more_is_sent(journey: Journey, database: Database
     assert paused.state is ChangeState.PAUSED
     assert sent == QUICK.batch_size
     assert paused.counts[ItemState.APPLIED] == sent
+    assert paused.counts == Counter(item.state for item in items_of(journey).values())
     with database.session(journey.author) as session:
         assert list_work(session) == []
     with database.session(journey.approver) as session:

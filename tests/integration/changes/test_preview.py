@@ -16,7 +16,8 @@ from calibr.changes.preview import PreviewSettings, compute, quick_summary, run,
 from calibr.changes.reads import list_items, list_work
 from calibr.changes.reads_explain import explain_item
 from calibr.changes.seal import plan_lines
-from calibr.db import Context, Database
+from calibr.core.ids import PriceChangeId
+from calibr.db import Context, Database, Session
 from calibr.registry import load_registry
 
 RULES: dict[str, Document] = {
@@ -234,6 +235,29 @@ def test_a_second_worker_keeps_away_while_the_lease_holds(
     assert due[0] == []
     assert change.state is ChangeState.PREVIEWED
     assert count_items(journey) == 10
+
+
+def test_a_worker_that_was_overtaken_adds_nothing_to_the_plan(
+    database: Database, shop: Shop, approver: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journey = Journey.begin(database, shop, approver)
+    real, overtaken = compute.lock_plan_for_writing, []
+
+    def lock(session: Session, change_id: PriceChangeId) -> None:
+        if not overtaken:
+            overtaken.append(change_id)
+            with database.session(shop.context) as other:
+                other.execute(text("update calibr.price_change set lease_until = now() - interval '1 s'"))
+            assert run_preview(database, journey.worker, journey.id).state is ChangeState.PREVIEWED
+        real(session, change_id)
+
+    monkeypatch.setattr(compute, "lock_plan_for_writing", lock)
+    change = journey.preview()
+
+    assert change.state is ChangeState.PREVIEWED
+    assert count_items(journey) == 10
+    assert root_of(plan_of(journey)) == change.plan_root
+    assert len(journey.audit("price_change.previewed")) == 1
 
 
 def test_an_edit_during_a_preview_wins(

@@ -15,7 +15,7 @@ from calibr.changes.plan import complete_preview
 from calibr.changes.preview.compute import Computed, PlanWriter
 from calibr.changes.reads_summary import labeled, products_to_write
 from calibr.changes.repository import get_change
-from calibr.changes.repository_plan import discard_items
+from calibr.changes.repository_plan import discard_items, lock_plan_alone
 from calibr.changes.seal import seal_items
 from calibr.changes.summary import Findings, summarize
 from calibr.changes.transition import error_payload, transition, with_story
@@ -90,14 +90,20 @@ class _Preview:
             log.info("price_change.preview_ended", items=sealed.header.items, plan_root=sealed.root, sealed=done)
 
     def _begin(self, change_id: PriceChangeId) -> PriceChange:
+        change = self._discard(change_id)
         with self._database.session(self._context, role=Role.WORKER) as session:
-            self._lease.lock(session)
-            discard_items(session, change_id)
-            change = get_change(session, change_id)
-            lists = [p for p in list_price_lists(session) if p.id in set(change.price_list_ids)]
+            lists = [p for p in list_price_lists(session) if p.id in change.price_list_ids]
         for connection_id in {p.connection_id for p in lists}:
             renormalize(self._database, self._context, connection_id)
         return change
+
+    def _discard(self, change_id: PriceChangeId) -> PriceChange:
+        """Delete what an earlier attempt left, or this one whose change was cancelled."""
+        with self._database.session(self._context, role=Role.WORKER) as session:
+            lock_plan_alone(session, change_id)
+            self._lease.lock(session)
+            discard_items(session, change_id)
+            return get_change(session, change_id)
 
     def _seal(self, change: PriceChange, computed: Computed) -> _Sealed:
         selection = computed.selection
@@ -122,8 +128,8 @@ class _Preview:
             if self._lease.lock(session) is ChangeState.PREVIEWING:
                 complete_preview(session, change, sealed.header, sealed.root, sealed.summary)
                 return True
-            discard_items(session, change.id)
-            return False
+        self._discard(change.id)
+        return False
 
     def _refuse(self, change_id: PriceChangeId, error: Invalid) -> None:
         body = error_payload(error)
