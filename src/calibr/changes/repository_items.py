@@ -4,7 +4,7 @@ All statements go by the primary key (change, price list, product) or by the par
 write checks the fence: a worker that lost its lease changes nothing.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -15,9 +15,6 @@ from sqlalchemy import CursorResult, RowMapping, text
 from calibr.changes.lifecycle import ItemState
 from calibr.core.ids import EventId, PriceChangeId, PriceListId, ProductId
 from calibr.db import Session
-
-Moves = Mapping[tuple[ItemState, ItemState], int]
-"""How many items went from one state to another."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """One preview, from taking the work to the sealed plan. Killed at any point and run again, it starts over."""
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import structlog
 
-from calibr.catalog import list_price_lists, renormalize, rows_per_group
+from calibr.catalog import PriceList, list_price_lists, renormalize, rows_per_group
 from calibr.changes import lifecycle
 from calibr.changes.lease import Lease, LeaseLost, take
 from calibr.changes.lifecycle import ChangeState
@@ -20,10 +21,10 @@ from calibr.changes.seal import seal_items
 from calibr.changes.summary import Findings, summarize
 from calibr.changes.transition import error_payload, transition, with_story
 from calibr.connectors.port import Connector
-from calibr.core.errors import Invalid, Upstream
+from calibr.core.errors import CalibrError
 from calibr.core.ids import ConnectionId, PriceChangeId
 from calibr.db import Context, Database, Role, Session
-from calibr.pricing import PlanHeader, engine_version
+from calibr.pricing import DocumentError, PlanHeader, engine_version
 
 ConnectorFor = Callable[[ConnectionId], Connector]
 
@@ -83,7 +84,7 @@ class _Preview:
             done = self._complete(change, sealed)
         except LeaseLost:
             log.warning("price_change.preview_overtaken")
-        except Invalid as error:
+        except DocumentError as error:
             self._refuse(change_id, error)
             log.info("price_change.preview_refused", code=error.code)
         else:
@@ -131,7 +132,7 @@ class _Preview:
         self._discard(change.id)
         return False
 
-    def _refuse(self, change_id: PriceChangeId, error: Invalid) -> None:
+    def _refuse(self, change_id: PriceChangeId, error: DocumentError) -> None:
         body = error_payload(error)
         with self._database.session(self._context, role=Role.WORKER) as session:
             if self._lease.lock(session) is ChangeState.PREVIEWING:
@@ -142,17 +143,17 @@ class _Preview:
         """What the connectors say about the writing; None without connectors, or where one cannot say."""
         if self._connector_for is None:
             return None
-        found = []
-        for price_list in list_price_lists(session):
-            if price_list.id not in change.price_list_ids:
-                continue
-            wanted = products_to_write(change.id, price_list.id)
-            connector = self._connector_for(price_list.connection_id)
-            try:
-                estimate = connector.estimate(rows_per_group(session, price_list.connection_id, wanted))
-            except Upstream:
-                return None
-            finally:
-                connector.close()
-            found.append({"connection_id": str(price_list.connection_id), **asdict(estimate)})
-        return found
+        lists = [p for p in list_price_lists(session) if p.id in change.price_list_ids]
+        try:
+            return [self._estimate(session, change, p, self._connector_for(p.connection_id)) for p in lists]
+        except CalibrError as error:  # a plan is worth having without it
+            structlog.get_logger().warning("price_change.not_estimated", change_id=str(change.id), code=error.code)
+            return None
+
+    def _estimate(
+        self, session: Session, change: PriceChange, price_list: PriceList, connector: Connector
+    ) -> dict[str, Any]:
+        wanted = products_to_write(change.id, price_list.id)
+        with closing(connector):
+            estimate = connector.estimate(rows_per_group(session, price_list.connection_id, wanted))
+        return {"connection_id": str(price_list.connection_id), **asdict(estimate)}
