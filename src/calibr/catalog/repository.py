@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import case, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 
 from calibr.catalog.model import Connection, SyncRun
@@ -46,8 +46,9 @@ def load_secrets(session: Session, connection_id: ConnectionId) -> dict[str, str
 
 
 def update_health(session: Session, connection_id: ConnectionId, health: Mapping[str, Any], state: str) -> None:
-    """Keep the answer of a health check."""
-    session.execute(update(connection).where(connection.c.id == connection_id).values(health=dict(health), state=state))
+    """Keep the answer of a health check. A disabled connection stays disabled."""
+    kept = case((connection.c.state == "disabled", "disabled"), else_=state)
+    session.execute(update(connection).where(connection.c.id == connection_id).values(health=dict(health), state=kept))
 
 
 def insert_sync(session: Session, connection_id: ConnectionId, *, forced: bool) -> SyncRun | None:

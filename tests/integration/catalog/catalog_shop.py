@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import duckdb
 from sqlalchemy import text
 
 from calibr.catalog import (
@@ -77,9 +76,9 @@ class Store:
         if self.error is not None:
             raise self.error
         progress("exporting", 0, None)
-        stream = stage(
-            _workspace(work_dir, self.items), RAW, BasePriceList("Base prices", self.currency), work_dir=work_dir
-        )
+        workspace = open_workspace(work_dir)
+        workspace.execute(*_item_table(self.items))
+        stream = stage(workspace, RAW, BasePriceList("Base prices", self.currency), work_dir=work_dir)
         self.on_read()
         return stream if self.break_after is None else _BreakingStream(stream, self.break_after)
 
@@ -129,15 +128,13 @@ RAW = RawCatalog(
 )
 
 
-def _workspace(work_dir: Path, items: list[Item]) -> duckdb.DuckDBPyConnection:
-    workspace = open_workspace(work_dir)
+def _item_table(items: list[Item]) -> tuple[str, list[Any]]:
     texts = ("id", "group", "sku", "title", "vendor", "color", "price", "compare_at", "cost", "cost_currency")
     columns = [[getattr(item, name) for item in items] for name in texts]
     tags = [json.dumps(item.tags) for item in items]
     named = ", ".join(f'unnest(${n + 3}::varchar[]) as "{name}"' for n, name in enumerate(texts))
     query = f"create table item as select unnest(range($1)) as n, unnest($2::json[])::varchar[] as tags, {named}"
-    workspace.execute(query, [len(items), tags, *columns])
-    return workspace
+    return query, [len(items), tags, *columns]
 
 
 @dataclass(slots=True)

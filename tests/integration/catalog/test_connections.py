@@ -123,3 +123,14 @@ def test_a_check_is_kept_with_the_connection(shop: Shop, ok: bool, state: str) -
     assert found.health is not None
     assert (found.health["ok"], found.health["scopes"], found.health["latency_ms"]) == (ok, ["read_products"], 12)
     assert found.health["checked_at"]
+
+
+def test_neither_a_check_nor_a_sync_enables_a_disabled_connection(shop: Shop) -> None:
+    sync_id = shop.request()
+    with shop.database.session(shop.tenant) as session:
+        session.execute(text("update calibr.connection set state = 'disabled'"))
+        record_health(session, shop.connection.id, shop.store.check())
+
+    shop.run(sync_id)
+
+    assert shop.rows("select state from calibr.connection") == [{"state": "disabled"}]
