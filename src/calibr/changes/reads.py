@@ -1,9 +1,10 @@
 """Queries for screens: price changes, pages of items, progress."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Select, func, literal_column, or_, select, tuple_
+from sqlalchemy import ColumnElement, RowMapping, Select, and_, func, literal_column, or_, select, tuple_
 
 from calibr.catalog import ProductLabel, product_labels
 from calibr.changes.lifecycle import OPEN_ITEM_STATES, ChangeState, ItemState
@@ -27,8 +28,18 @@ __all__ = [
 ]
 
 _ITEM = price_change_item.c
-_TOLD_STATES = {ItemState.DRIFTED, ItemState.REJECTED, ItemState.NOOP}
+_NOTABLE_VERDICTS = (Verdict.BLOCKED, Verdict.CLAMPED)
+_TOLD_STATES = (ItemState.DRIFTED, ItemState.REJECTED, ItemState.NOOP)
 _WORK = (ChangeState.PREVIEWING, ChangeState.APPLYING, ChangeState.ABORTING)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rare:
+    """A value that few items have: its column, the value, and the condition of the partial index that covers it."""
+
+    column: ColumnElement[str]
+    word: ColumnElement[str]
+    covered: ColumnElement[bool]
 
 
 def list_changes(
@@ -84,16 +95,18 @@ def list_items(
 def items_page(
     change_id: PriceChangeId, verdict: Verdict | None, state: ItemState | None, after: ItemKey | None, limit: int
 ) -> Select[Any]:
-    """The statement behind `list_items`."""
-    wanted = (
-        select(price_change_item)
-        .where(_ITEM.change_id == change_id, *_filters(verdict, state))
-        .order_by(_ITEM.price_list_id, _ITEM.product_id)
-        .limit(limit)
-    )
-    if after is None:
-        return wanted
-    return wanted.where(tuple_(_ITEM.price_list_id, _ITEM.product_id) > tuple_(after.price_list_id, after.product_id))
+    """The statement behind `list_items`.
+
+    A rare value is asked for as a range that leads the order. By an equality the planner may read the plan in its own
+    order instead and drop what differs, which for a few rows in a million reads the million.
+    """
+    rare = _rare(verdict, state)
+    order = [*((rare.column,) if rare else ()), _ITEM.price_list_id, _ITEM.product_id]
+    wanted = select(price_change_item).where(_ITEM.change_id == change_id, *_filters(verdict, state, rare))
+    if after is not None:
+        start = [*((rare.word,) if rare else ()), after.price_list_id, after.product_id]
+        wanted = wanted.where(tuple_(*order) > tuple_(*start))
+    return wanted.order_by(*order).limit(limit)
 
 
 def get_item(session: Session, change_id: PriceChangeId, key: ItemKey) -> Item:
@@ -128,16 +141,28 @@ def progress_of(change: PriceChange) -> Progress:
     return Progress(change.state, to_write, to_write - open_items, change.counts)
 
 
-def _filters(verdict: Verdict | None, state: ItemState | None) -> list[ColumnElement[bool]]:
-    """Constants (of closed lists) and not parameters, so that the planner sees that a partial index covers them."""
-    found = []
-    if verdict is not None:
-        found.append(_ITEM.verdict == literal_column(f"'{Verdict(verdict).value}'"))
-    if state is not None:
-        found.append(_ITEM.state == literal_column(f"'{ItemState(state).value}'"))
+def _rare(verdict: Verdict | None, state: ItemState | None) -> _Rare | None:
+    """The rare value that a partial index has in the order of the plan, if one is asked for."""
+    if verdict in _NOTABLE_VERDICTS:
+        covered = or_(*(_ITEM.verdict == _constant(word) for word in _NOTABLE_VERDICTS))
+        return _Rare(_ITEM.verdict, _constant(verdict), covered)
     if state in _TOLD_STATES:
-        found.append(_ITEM.event_id.is_not(None))
+        covered = and_(_ITEM.event_id.is_not(None), _ITEM.state.in_([_constant(word) for word in _TOLD_STATES]))
+        return _Rare(_ITEM.state, _constant(state), covered)
+    return None
+
+
+def _filters(verdict: Verdict | None, state: ItemState | None, rare: _Rare | None) -> list[ColumnElement[bool]]:
+    """Constants (of closed lists) and not parameters, so that the planner sees that a partial index covers them."""
+    found = [] if rare is None else [rare.covered, rare.column >= rare.word, rare.column <= rare.word]
+    for column, value in ((_ITEM.verdict, verdict), (_ITEM.state, state)):
+        if value is not None and (rare is None or rare.column is not column):
+            found.append(column == _constant(value))
     return found
+
+
+def _constant(word: Verdict | ItemState) -> ColumnElement[str]:
+    return literal_column(f"'{word.value}'")
 
 
 def _item_from(row: RowMapping, labels: Mapping[ProductId, ProductLabel]) -> Item:

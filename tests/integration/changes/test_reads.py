@@ -83,14 +83,18 @@ def large(
     return Journey.begin(database, shop, members.approver, guardrails=rare).to(ChangeState.PREVIEWED)
 
 
-def buffers(database: Database, context: Context, statement: Select[Any]) -> tuple[int, int]:
-    """Rows and buffers of a statement, by what the server counts: a number that does not depend on the machine."""
+def explained(database: Database, context: Context, statement: Select[Any]) -> dict[str, Any]:
     dialect = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
     sql = str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
     with database.session(context) as session:
         found = session.execute(text(f"explain (analyze, buffers, timing off, format json) {sql}")).scalar_one()
     (plan,) = found if isinstance(found, list) else json.loads(found)
-    top = plan["Plan"]
+    return dict(plan["Plan"])
+
+
+def buffers(database: Database, context: Context, statement: Select[Any]) -> tuple[int, int]:
+    """Rows and buffers of a statement, by what the server counts: a number that does not depend on the machine."""
+    top = explained(database, context, statement)
     return int(top["Actual Rows"]), int(top["Shared Hit Blocks"] + top["Shared Read Blocks"])
 
 
@@ -107,6 +111,27 @@ def test_a_page_reads_little_at_any_depth(
 
     assert rows == PAGE or verdict is Verdict.BLOCKED
     assert read <= MOST_BUFFERS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("verdict", "state", "index"),
+    [
+        (Verdict.BLOCKED, None, "item_notable"),
+        (Verdict.CLAMPED, None, "item_notable"),
+        (None, ItemState.DRIFTED, "item_failed"),
+        (Verdict.CHANGED, ItemState.REJECTED, "item_failed"),
+    ],
+)
+def test_a_rare_value_is_read_by_its_own_index_whatever_the_statistics_say(
+    database: Database, large: Journey, verdict: Verdict | None, state: ItemState | None, index: str
+) -> None:
+    after = ItemKey(large.shop.price_list_id, large.shop.product_ids[0])
+
+    plan = explained(database, large.shop.context, items_page(large.id, verdict, state, after, PAGE))
+
+    assert index in json.dumps(plan)
+    assert "Sort" not in json.dumps(plan)
 
 
 @pytest.mark.slow
