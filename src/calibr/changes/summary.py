@@ -74,6 +74,13 @@ class ItemGroup:
     sums: Sums
     rounded_far: int
 
+    @property
+    def direction(self) -> Direction:
+        """Where the price goes."""
+        if self.bucket == STAYS:
+            return Direction.NONE
+        return Direction.DOWN if self.bucket <= FALLS else Direction.UP
+
 
 @dataclass(frozen=True, slots=True)
 class Mover:
@@ -167,7 +174,7 @@ class _Fold:
 
     def add(self, group: ItemGroup) -> None:
         self.verdicts[group.verdict] += group.items
-        self.directions[_direction(group.bucket)] += group.items
+        self.directions[group.direction] += group.items
         if group.reason is not None:
             self.reasons[group.reason] += group.items
         if group.binding is not None:
@@ -217,12 +224,6 @@ def histogram(buckets: Mapping[int, int]) -> list[dict[str, int | None]]:
         for number, (low, high) in enumerate(itertools.pairwise(borders), start=1)
     ]
     return [*moved[:FALLS], {"from_bp": 0, "to_bp": 0, "items": buckets.get(STAYS, 0)}, *moved[FALLS:]]
-
-
-def _direction(bucket: int) -> Direction:
-    if bucket == STAYS:
-        return Direction.NONE
-    return Direction.DOWN if bucket <= FALLS else Direction.UP
 
 
 def reversibility(to_write: int) -> dict[str, Any]:

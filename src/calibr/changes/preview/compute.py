@@ -14,7 +14,7 @@ from calibr.changes.repository_plan import expect_many_rows, insert_items, lock_
 from calibr.changes.rules import ListRules, bind_all, rules_of
 from calibr.changes.summary import ItemGroup, Mover, NotApplied, Selection, highest, lowest
 from calibr.db import Context, Database, Role, Session
-from calibr.pricing import CompiledPlan, compile_plan, layout_of
+from calibr.pricing import CompiledPlan, Direction, compile_plan, layout_of
 
 SHARE_ROWS = 100_000
 """Products that one transaction takes: enough to make it cheap, few enough to keep all connections busy to the end."""
@@ -104,11 +104,13 @@ class PlanWriter:
             lock_plan_for_writing(session, change_id)
             self._require_lease()
             items = insert_items(session, change_id, share.compiled(session).items)
+            groups = item_groups(session, change_id, layout_of(share.rules.rules), part)
+            directions = {group.direction for group in groups}
             return _Written(
                 items,
-                item_groups(session, change_id, layout_of(share.rules.rules), part),
-                top_movers(session, change_id, part, up=True),
-                top_movers(session, change_id, part, up=False),
+                groups,
+                top_movers(session, change_id, part, up=True) if Direction.UP in directions else [],
+                top_movers(session, change_id, part, up=False) if Direction.DOWN in directions else [],
             )
 
     def _require_lease(self) -> None:
