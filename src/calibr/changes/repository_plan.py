@@ -16,6 +16,8 @@ _WRITTEN = (Verdict.CHANGED, Verdict.CLAMPED)
 
 _WHOLE_TABLES = text("select set_config('enable_nestloop', 'off', true), set_config('enable_sort', 'off', true)")
 
+_NO_WAIT = text("select set_config('synchronous_commit', 'off', true)")
+
 # Two-part keys would be shared by tenants; one hash of both is not. A collision costs waiting, nothing else.
 _PLAN_LOCK = "hashtextextended(:tenant || '/' || :change, 0)"
 _WRITE_LOCK = text(f"select pg_advisory_xact_lock_shared({_PLAN_LOCK})")
@@ -32,7 +34,12 @@ def expect_many_rows(session: Session) -> None:
 
 
 def lock_plan_for_writing(session: Session, change_id: PriceChangeId) -> None:
-    """Keep `lock_plan_alone` waiting until this transaction ends. Take it before asking whether the lease holds."""
+    """Keep `lock_plan_alone` waiting until this transaction ends. Take it before asking whether the lease holds.
+
+    The transaction does not wait for the disk at its end: the one that makes its items a plan comes later in the same
+    log, and does.
+    """
+    session.execute(_NO_WAIT)
     session.execute(_WRITE_LOCK, {"tenant": str(session.tenant_id), "change": str(change_id)})
 
 
