@@ -42,10 +42,11 @@ _LISTINGS = """
   where product_id = any(:ids) order by connection_id"""
 _PRICES = """
   select product_id, price_list_id, currency, unit_amount, compare_at from calibr.price_version
-  where price_list_id in (select id from calibr.price_list) and product_id = any(:ids) and valid_to is null
+  where price_list_id in (select id from calibr.price_list) and product_id = any(:ids) and ends_at = 'infinity'
   order by price_list_id"""
 _COSTS = """
-  select product_id, currency, unit_cost from calibr.product_cost where product_id = any(:ids) and valid_to is null"""
+  select product_id, currency, unit_cost from calibr.product_cost
+  where product_id = any(:ids) and ends_at = 'infinity'"""
 
 
 @dataclass(frozen=True, slots=True)

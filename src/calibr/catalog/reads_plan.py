@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Column, ColumnElement, FromClause, Select, Uuid, any_, func, literal, select, text, true
 
 from calibr.catalog.model import ListingRef, PriceList, ProductLabel
-from calibr.catalog.tables import connection, listing, price_list, price_version, product, product_cost
+from calibr.catalog.tables import IN_FORCE, connection, listing, price_list, price_version, product, product_cost
 from calibr.core.errors import NotFound
 from calibr.core.ids import ConnectionId, PriceListId, ProductId
 from calibr.db import Session
@@ -77,7 +77,7 @@ def product_id_after(
         select(price_version.c.product_id)
         .where(
             price_version.c.price_list_id == price_list_id,
-            price_version.c.valid_to.is_(None),
+            price_version.c.ends_at == IN_FORCE,
             *_within(price_version.c.product_id, (after, None)),
         )
         .order_by(price_version.c.product_id)
@@ -161,7 +161,7 @@ def _prices(price_list_id: PriceListId, product_range: ProductRange) -> FromClau
         select(price_version)
         .where(
             price_version.c.price_list_id == price_list_id,
-            price_version.c.valid_to.is_(None),
+            price_version.c.ends_at == IN_FORCE,
             *_within(price_version.c.product_id, product_range),
         )
         .subquery("v")
@@ -173,7 +173,7 @@ def _costs(currency: str, product_range: ProductRange) -> FromClause:
         select(product_cost)
         .where(
             product_cost.c.currency == currency,
-            product_cost.c.valid_to.is_(None),
+            product_cost.c.ends_at == IN_FORCE,
             *_within(product_cost.c.product_id, product_range),
         )
         .subquery("k")

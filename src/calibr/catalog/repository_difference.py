@@ -51,7 +51,7 @@ _CLOSE_PRICES: Final = """
     update calibr.price_version v set valid_to = greatest(:now, v.valid_from + interval '1 microsecond')
     from pg_temp.difference d
     where (d.has_other_price or d.has_vanished) and v.price_list_id = :price_list_id and v.product_id = d.product_id
-      and v.valid_from = d.price_from and v.valid_to is null
+      and v.valid_from = d.price_from and v.ends_at = 'infinity'
     returning d.has_vanished, d.listing_id, v.product_id, v.unit_amount as old_amount, v.compare_at as old_compare_at,
       d.unit_amount, case when d.unit_amount is not null then d.compare_at end as compare_at)
   insert into pg_temp.observation
@@ -73,7 +73,7 @@ _CLOSE_COSTS: Final = """
   update calibr.product_cost k set valid_to = greatest(:now, k.valid_from + interval '1 microsecond')
   from pg_temp.difference d
   where d.has_other_cost and not d.is_new
-    and k.product_id = d.product_id and k.valid_from = d.cost_from and k.valid_to is null"""
+    and k.product_id = d.product_id and k.valid_from = d.cost_from and k.ends_at = 'infinity'"""
 _OPEN_COSTS: Final = """
   insert into calibr.product_cost(tenant_id, product_id, currency, unit_cost)
   select :tenant_id, product_id, cost_currency, unit_cost from pg_temp.difference

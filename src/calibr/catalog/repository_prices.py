@@ -17,7 +17,7 @@ _NEW = """
 _CLOSE = text(f"""
   update calibr.price_version v set valid_to = greatest(:now, v.valid_from + interval '1 microsecond')
   from {_NEW}
-  where v.price_list_id = n.price_list_id and v.product_id = n.product_id and v.valid_to is null""")  # noqa: S608
+  where v.price_list_id = n.price_list_id and v.product_id = n.product_id and v.ends_at = 'infinity'""")  # noqa: S608
 _OPEN = text(f"""
   insert into calibr.price_version(tenant_id, product_id, price_list_id, currency, unit_amount, compare_at, valid_from,
                                    change_id, source)

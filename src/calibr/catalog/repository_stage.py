@@ -42,9 +42,8 @@ _INSERTS: Final = {
       insert into calibr.listing(tenant_id, connection_id, external_id, product_id, group_external_id, fingerprint)
       select :tenant_id, :connection_id, external_id, product_id, group_external_id, fingerprint from {source}""",
     "prices": """
-      insert into calibr.price_version(
-        tenant_id, id, product_id, price_list_id, currency, unit_amount, compare_at, source)
-      select :tenant_id, {version_id}, product_id, :price_list_id, :currency, unit_amount, compare_at, 'ingest'
+      insert into calibr.price_version(tenant_id, product_id, price_list_id, currency, unit_amount, compare_at, source)
+      select :tenant_id, product_id, :price_list_id, :currency, unit_amount, compare_at, 'ingest'
       from {source} where unit_amount is not null""",
     "costs": """
       insert into calibr.product_cost(tenant_id, product_id, currency, unit_cost)
@@ -71,8 +70,8 @@ _DIFFERENCE: Final = f"""
     from {STAGE} s
     full join (select * from calibr.listing where connection_id = :connection_id) l on l.external_id = s.external_id
     left join calibr.price_version v
-      on v.price_list_id = :price_list_id and v.product_id = l.product_id and v.valid_to is null
-    left join calibr.product_cost k on k.product_id = l.product_id and k.valid_to is null
+      on v.price_list_id = :price_list_id and v.product_id = l.product_id and v.ends_at = 'infinity'
+    left join calibr.product_cost k on k.product_id = l.product_id and k.ends_at = 'infinity'
     where s.external_id is not null or l.active) compared
   where is_new or has_vanished or looks_different or has_other_price or has_other_cost"""
 
@@ -132,8 +131,7 @@ def fill_stage(session: Session, chunks: Iterable[bytes], *, with_ids: bool) -> 
 
 def insert_new(session: Session, target: Target, source: str) -> dict[str, int]:
     """Insert the rows of `STAGE` or `FRESH` as products with listings, prices and costs; return how many of each."""
-    version_id = f"cast(overlay(cast(product_id as text) placing '{new_uuid().hex[-6:]}' from 31) as uuid)"
-    statements = {name: text(one.format(source=source, version_id=version_id)) for name, one in _INSERTS.items()}
+    statements = {name: text(one.format(source=source)) for name, one in _INSERTS.items()}
     parameters = target.parameters(session)
     return {name: session.execute(statement, parameters).rowcount for name, statement in statements.items()}
 

@@ -1,12 +1,31 @@
 """The tables of the catalog, as `0001_catalog.sql` makes them."""
 
-from sqlalchemy import ARRAY, BigInteger, Boolean, Column, DateTime, Integer, Table, Text, Uuid, text
+from datetime import datetime
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Computed,
+    DateTime,
+    Integer,
+    Table,
+    Text,
+    Uuid,
+    literal_column,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from calibr.db.metadata import metadata
 
 _AT = DateTime(timezone=True)
 _NEW_ID = text("uuidv7()")
+
+IN_FORCE: ColumnElement[datetime] = literal_column("timestamptz 'infinity'", _AT)
+"""The `ends_at` of what has no end. It stands in the key, `valid_to` does not."""
 
 connection = Table(
     "connection",
@@ -122,14 +141,15 @@ price_version = Table(
     "price_version",
     metadata,
     Column("tenant_id", Uuid, primary_key=True),
-    Column("id", Uuid, nullable=False),
+    Column("id", Uuid, Computed("a UUIDv7 that follows from the key", persisted=False)),
     Column("product_id", Uuid, primary_key=True),
     Column("price_list_id", Uuid, primary_key=True),
     Column("currency", Text, nullable=False),
     Column("unit_amount", BigInteger, nullable=False),
     Column("compare_at", BigInteger),
-    Column("valid_from", _AT, primary_key=True),
+    Column("valid_from", _AT, nullable=False),
     Column("valid_to", _AT),
+    Column("ends_at", _AT, Computed("coalesce(valid_to, 'infinity')", persisted=True), primary_key=True),
     Column("change_id", Uuid),
     Column("source", Text, nullable=False),
 )
@@ -141,6 +161,7 @@ product_cost = Table(
     Column("product_id", Uuid, primary_key=True),
     Column("currency", Text, nullable=False),
     Column("unit_cost", BigInteger, nullable=False),
-    Column("valid_from", _AT, primary_key=True),
+    Column("valid_from", _AT, nullable=False),
     Column("valid_to", _AT),
+    Column("ends_at", _AT, Computed("coalesce(valid_to, 'infinity')", persisted=True), primary_key=True),
 )

@@ -37,10 +37,7 @@ def test_the_typed_tables_are_those_of_the_database(admin_url: ServerUrl) -> Non
 
 def _declared(table: Table) -> dict[str, tuple[str, bool]]:
     dialect = postgresql.dialect()
-    return {
-        column.name: (str(column.type.compile(dialect)), bool(column.nullable) or column.computed is not None)
-        for column in table.columns
-    }
+    return {column.name: (str(column.type.compile(dialect)), bool(column.nullable)) for column in table.columns}
 
 
 def _described(columns: list[Any]) -> dict[str, tuple[str, bool]]:

@@ -10,6 +10,7 @@ from calibr.connectors.port import STAGE_COLUMNS
 from calibr.connectors.port.staging_sql import amount_rule, fingerprint, minor, minor_by_currency, usable_key
 
 ROWS_PER_RANGE: Final = 100_000
+MAX_RANGES: Final = 16
 FINDINGS_PER_RULE: Final = 1_000
 MAX_FINDINGS: Final = 10_000
 
@@ -65,7 +66,7 @@ def staged_groups() -> str:
 
 
 def read_listings(query: str, currency: str) -> str:
-    """Keep the listings in the order of their groups: amounts as integers, what is refused or odd as it was."""
+    """Keep the listings with the number of their group: amounts as integers, what is refused or odd as it was."""
     return f"""create table staged as select g.rank, l.ordinal, l.external_id, l.group_external_id, l.sku,
       case when not is_odd_list then attributes_json(l.attributes) end as attributes,
       case when not is_odd_list then folded_json(l.attributes) end as attributes_norm,
@@ -78,8 +79,7 @@ def read_listings(query: str, currency: str) -> str:
               {minor("compare_at", currency)} as compare_minor,
               {minor_by_currency("unit_cost", "cost_currency", currency)} as cost_minor
             from ({query}) q) l
-      left join staged_group g on g.group_external_id = l.group_external_id
-      order by g.rank, l.ordinal nulls last, l.external_id"""
+      left join staged_group g on g.group_external_id = l.group_external_id"""
 
 
 def findings_of_listings(currency: str) -> tuple[str, ...]:
@@ -123,10 +123,10 @@ def findings_of_odd_values() -> tuple[str, ...]:
 
 
 RANGES: Final = f"""select min(rank), max(rank) from (
-    select rank, (sum(listings) over (order by rank) - 1) // {ROWS_PER_RANGE} as part
-    from (select rank, count(*) as listings from staged group by rank) c) p
+    select rank, (sum(listings) over (order by rank) - 1) // greatest({ROWS_PER_RANGE}, total // {MAX_RANGES}) as part
+    from (select rank, count(*) as listings, sum(count(*)) over () as total from staged group by rank) c) p
   group by part order by 1"""
-"""Ranges of whole groups, of about `ROWS_PER_RANGE` listings each."""
+"""Ranges of whole groups. Each is sorted by itself, which is cheaper than to sort everything, and costs a scan."""
 
 FINDINGS: Final = f"""select external_id, field, value, rule, total from (
     select *, row_number() over (partition by field, rule order by external_id, value) as place,
