@@ -37,6 +37,7 @@ from calibr.core.ids import PriceChangeId, PriceListId, ProductId, TenantId, new
 from calibr.core.text import unidata_version
 from calibr.core.written_json import load_written
 from calibr.db import Context, Database, OpenDatabase, Role, ServerUrl
+from calibr.monitor import configure_logging
 
 MASTER_KEY: Final = b"of a benchmark, thrown away with its server"
 SMALL: Final = 100_000
@@ -205,6 +206,7 @@ def main() -> int:
         child(options.child)
         return 0
     random.seed(1)
+    configure_logging(console=False, level="ERROR")  # the table is what there is to read
     table, names, small = Table(), new_names(options.rows), new_names(min(SMALL, options.rows))
     with server() as opened, psycopg.connect(opened.admin.conninfo(), autocommit=True) as admin:
         for made in (names, small):
