@@ -119,7 +119,10 @@ def _groups(layout: TraceLayout | None, part: Part | None) -> TextClause:
 
 
 def _rounded_far(layout: TraceLayout | None) -> str:
-    """Whether rounding again moved the price by more than the guardrail did, read off the traces."""
+    """Whether rounding again moved the price by more than the guardrail did, read off the traces.
+
+    Nothing is rounded again unless a guardrail bound, and asking for that first spares most rows the arithmetic.
+    """
     if layout is None or not layout.has_rounded:
         return "false"
     first = 3 if layout.has_branch else 2
@@ -127,4 +130,4 @@ def _rounded_far(layout: TraceLayout | None) -> str:
     amount = f"coalesce({', '.join([*steps, 'before_amount'])})"
     clamped = f"trace[{first + layout.steps}]"
     rounded = f"trace[{first + layout.steps + 1}]"
-    return f"abs({rounded} - {clamped}) > abs({clamped} - {amount})"
+    return f"binding is not null and abs({rounded} - {clamped}) > abs({clamped} - {amount})"

@@ -321,6 +321,30 @@ def test_what_is_selected_only_for_a_missing_value_is_counted(
     assert (summary["selected"], summary["selected_as_missing"]) == (6, 6)
 
 
+HALF_ROUNDED: dict[str, Document] = {
+    "price": [{"op": "percent", "by": "-50"}, {"op": "round", "to": "1.00"}],
+}
+ANY_SKU: Document = {"field": "product.sku", "op": "not_null"}
+
+
+@pytest.mark.parametrize(
+    "transform", [HALF_ROUNDED, {"cases": [{"when": {"not": ANY_SKU}, "price": []}, {"when": ANY_SKU, **HALF_ROUNDED}]}]
+)
+def test_rounding_that_goes_further_than_the_guardrail_is_counted(
+    database: Database, shop: Shop, approver: Context, transform: dict[str, Document]
+) -> None:
+    floor: Document = [{"id": "floor", "rule": "floor", "amount": "5.01"}]
+    journey = Journey.begin(database, shop, approver, transform=transform, guardrails=floor)
+    with database.session(shop.context) as session:
+        quick = quick_summary(session, journey.id)
+
+    summary = journey.preview().summary
+
+    assert summary is not None
+    assert summary["verdicts"]["clamped"] == 10
+    assert summary["rounded_past_guardrail"] == quick["rounded_past_guardrail"] == 10
+
+
 def test_a_change_without_a_plan_has_no_rows_to_export(database: Database, shop: Shop, approver: Context) -> None:
     journey = Journey.begin(database, shop, approver)
 
