@@ -152,6 +152,7 @@ price_version = Table(
     Column("ends_at", _AT, Computed("coalesce(valid_to, 'infinity')", persisted=True), primary_key=True),
     Column("change_id", Uuid),
     Column("source", Text, nullable=False),
+    implicit_returning=False,  # the key holds infinity, which no Python datetime can
 )
 
 product_cost = Table(
@@ -164,4 +165,5 @@ product_cost = Table(
     Column("valid_from", _AT, nullable=False),
     Column("valid_to", _AT),
     Column("ends_at", _AT, Computed("coalesce(valid_to, 'infinity')", persisted=True), primary_key=True),
+    implicit_returning=False,  # the key holds infinity, which no Python datetime can
 )
