@@ -12,7 +12,7 @@ from stores import Shop
 
 from calibr.changes.lifecycle import ChangeState, ItemState
 from calibr.changes.model import Item, ItemKey
-from calibr.changes.reads import get_item, items_page, list_items
+from calibr.changes.reads import get_item, items_page, list_items, read_in_order
 from calibr.changes.reads_explain import explain_item
 from calibr.core.ids import PriceListId, ProductId, new_uuid
 from calibr.db import Context, Database
@@ -87,6 +87,7 @@ def explained(database: Database, context: Context, statement: Select[Any]) -> d
     dialect = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
     sql = str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
     with database.session(context) as session:
+        read_in_order(session)
         found = session.execute(text(f"explain (analyze, buffers, timing off, format json) {sql}")).scalar_one()
     (plan,) = found if isinstance(found, list) else json.loads(found)
     return dict(plan["Plan"])
