@@ -1,6 +1,6 @@
 """The tables of the event log."""
 
-from sqlalchemy import BigInteger, Column, Computed, DateTime, LargeBinary, Table, Text, Uuid, text
+from sqlalchemy import BigInteger, Column, Computed, DateTime, LargeBinary, SmallInteger, Table, Text, Uuid, text
 
 from calibr.db.metadata import metadata
 
@@ -27,4 +27,9 @@ event = Table(
     Column("at", DateTime(timezone=True), nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("leaf", LargeBinary, Computed(r"sha256('\x00'::bytea || body)", persisted=True)),
+    Column(
+        "lane",
+        SmallInteger,
+        Computed("(hashtextextended(aggregate_type || chr(31) || aggregate_id, 0) & 63)::smallint", persisted=False),
+    ),
 )

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from graphlib import TopologicalSorter
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
@@ -26,6 +26,7 @@ BY_TYPE: dict[str, Any] = {
     "text": "x",
     "boolean": True,
     "bytea": b"x",
+    "date": date(2026, 1, 1),
     "jsonb": Jsonb({}),
     "timestamp with time zone": datetime(2026, 1, 1, tzinfo=UTC),
     **dict.fromkeys(("smallint", "integer", "bigint"), 1),

@@ -1,0 +1,1 @@
+"""Ordered, idempotent delivery of the event log to subscribers: projections, webhooks, JetStream."""
