@@ -1,7 +1,7 @@
 """What is delivered, to whom, and how a receiver answers. Values only."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
@@ -95,6 +95,19 @@ class Verdict:
     retry_after_s: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a receiver says of itself before some work.
+
+    `remote` is remembered with the subscription; `is_lost`: it no longer holds what it had taken, so that everything
+    must be sent anew; `problem`: why it cannot take anything now.
+    """
+
+    remote: dict[str, Any] = field(default_factory=dict)
+    is_lost: bool = False
+    problem: str | None = None
+
+
 class Receiver(Protocol):
     """Delivers single messages somewhere outside of the database. Thread-safe; `close` ends its connections.
 
@@ -102,6 +115,14 @@ class Receiver(Protocol):
     """
 
     timeout_s: float
+
+    def prepare(self) -> Ready:
+        """Say whether it can take messages, and whether it still holds those that it took."""
+        ...
+
+    def confirm(self) -> bool:
+        """Say whether everything that was delivered since `prepare` is still there; only then it is settled."""
+        ...
 
     def deliver(self, message: Message) -> Verdict:
         """Hand one message over and say how it ended."""

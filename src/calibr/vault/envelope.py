@@ -1,4 +1,4 @@
-"""AES-256-GCM envelopes: a sealed secret opens only in the tenant, connection and field that it was sealed for.
+"""AES-256-GCM envelopes: a sealed secret opens only in the tenant, thing and field that it was sealed for.
 
 Every tenant has its own key, derived from the master key, so that the number of messages under one key stays far from
 the bound of random nonces. Nothing here logs, and no error shows a value.
@@ -11,6 +11,7 @@ import os
 import re
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from calibr.core.errors import Invalid, Unavailable
-from calibr.core.ids import ConnectionId, TenantId
+from calibr.core.ids import TenantId
 from calibr.monitor import Secret
 
 VERSION: Final = "v1"
@@ -32,7 +33,8 @@ class SecretPlace:
     """Where a secret belongs; it is authenticated with the value, so that a copied row does not open elsewhere."""
 
     tenant_id: TenantId
-    connection_id: ConnectionId
+    owner_id: UUID
+    """The connection or subscription whose secret it is."""
     field: str
 
     def __post_init__(self) -> None:
@@ -64,11 +66,11 @@ class Vault:
 
         Raises:
             Unavailable: `vault.other_key` if it was sealed under another master key, `vault.damaged` if the text was
-                changed, or belongs to another tenant, connection or field.
+                changed, or belongs to another tenant, thing or field.
         """
         version, _, rest = sealed.partition(".")
         key_id, _, body = rest.partition(".")
-        where = f"secret {place.field!r} of connection {place.connection_id}"
+        where = f"secret {place.field!r} of {place.owner_id}"
         if version == VERSION and key_id != self.key_id:
             raise Unavailable("vault.other_key", f"The {where} was sealed under master key {key_id[:12]}, not this one")
         raw = _decode(body)
@@ -85,7 +87,7 @@ class Vault:
         return AESGCM(HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(self._master))
 
     def _bound(self, place: SecretPlace) -> bytes:
-        return f"calibr/v1|{place.tenant_id}|{place.connection_id}|{place.field}|{self.key_id}".encode()
+        return f"calibr/v1|{place.tenant_id}|{place.owner_id}|{place.field}|{self.key_id}".encode()
 
 
 def _decode(body: str) -> bytes | None:

@@ -35,7 +35,7 @@ def test_sealing_twice_gives_two_texts_of_the_documented_form() -> None:
     "other",
     [
         replace(PLACE, tenant_id=TenantId(UUID(int=1))),
-        replace(PLACE, connection_id=ConnectionId(UUID(int=1))),
+        replace(PLACE, owner_id=ConnectionId(UUID(int=1))),
         replace(PLACE, field="refresh_token"),
     ],
 )
