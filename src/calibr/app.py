@@ -12,11 +12,12 @@ from types import FrameType, MappingProxyType
 import structlog
 from starlette.types import ASGIApp
 
-from calibr.changes.apply import ApplySettings
+from calibr.changes.apply import ApplySettings, require_safe_lease
 from calibr.connectors import shopify
 from calibr.connectors.port import ConnectorFactory
 from calibr.db import Database, OpenDatabase, ServerUrl
 from calibr.db.migrate import current_revision, head_revision
+from calibr.delivery import Activity, DeliverySettings, Subscribers
 from calibr.http import ApiServices, build_api
 from calibr.http.server import HttpServer
 from calibr.monitor import HealthChecks, Metrics, Probe, configure_logging
@@ -48,16 +49,21 @@ def open_database(settings: Settings, key: bytes) -> Iterator[Database]:
 @contextmanager
 def create_app(settings: Settings) -> Iterator[Application]:
     """Open what the program needs, and close it in reverse order. The worker runs as long as this is open."""
+    require_safe_leases(settings)
     key = master_key(settings)
     with _opened(settings, key) as opened, ExitStack() as closing:
         database, vault, metrics = opened.database, Vault(key), Metrics()
+        subscribers = _subscribers(vault)
         probes: dict[str, Probe] = {"database": partial(_ping, database), "schema": partial(_schema, opened.admin, key)}
         worker = None
         if settings.worker_enabled:
-            worker = _worker(settings, database, vault, metrics)
+            worker = _worker(settings, database, subscribers, metrics)
             probes["worker"] = worker.health
             worker.start()
             closing.callback(worker.stop)
+            listener = database.listen(worker.wake)
+            listener.start()
+            closing.callback(listener.close)
         services = ApiServices(
             database=database,
             vault=vault,
@@ -89,21 +95,46 @@ def serve(settings: Settings, *, on_ready: Callable[[str], None] | None = None) 
     log.info("server.stopped")
 
 
-def work(settings: Settings) -> None:
-    """Run a worker without an API until SIGTERM or SIGINT."""
+def work(settings: Settings, *, on_ready: Callable[[], None] | None = None) -> None:
+    """Run a worker without an API until SIGTERM or SIGINT. Any number may run, on any number of machines."""
     configure_logging(console=wants_console_logs(settings), level=settings.log_level)
     with _told_to_stop() as told, create_app(settings.model_copy(update={"worker_enabled": True})):
+        if on_ready is not None:
+            on_ready()
         told.wait()
 
 
-def _worker(settings: Settings, database: Database, vault: Vault, metrics: Metrics) -> Worker:
+def require_safe_leases(settings: Settings) -> None:
+    """Refuse to start with a lease that could end while a request under it is still on its way. Raises Invalid."""
+    require_safe_lease(_apply_settings(settings), settings.store_call_s)
+    _delivery_settings(settings).require_safe_lease(settings.delivery_call_s)
+
+
+def _apply_settings(settings: Settings) -> ApplySettings:
+    return ApplySettings(
+        batch_size=settings.worker_batch,
+        lease_s=settings.worker_lease_s,
+        margin_s=settings.store_delay_s + settings.lease_margin_s,
+    )
+
+
+def _delivery_settings(settings: Settings) -> DeliverySettings:
+    return DeliverySettings(lease_s=settings.delivery_lease_s, margin_s=settings.lease_margin_s)
+
+
+def _worker(settings: Settings, database: Database, subscribers: Subscribers, metrics: Metrics) -> Worker:
     pace = JobSettings(
         work_dir=prepare_data_dir(settings) / "work",
-        apply=ApplySettings(batch_size=settings.worker_batch, lease_s=settings.worker_lease_s),
+        apply=_apply_settings(settings),
+        delivery=_delivery_settings(settings),
     )
-    stopping = threading.Event()
-    jobs = Jobs(database, vault, _connectors(settings), metrics, pace, stopping)
-    return Worker(jobs.workshop(), concurrency=settings.worker_concurrency, metrics=metrics, stopping=stopping)
+    jobs = Jobs(database, subscribers.vault, _connectors(settings), subscribers, metrics, pace)
+    return Worker(jobs.workshop(), concurrency=settings.worker_concurrency, metrics=metrics, poll_s=settings.poll_s)
+
+
+def _subscribers(vault: Vault) -> Subscribers:
+    activity = Activity()
+    return Subscribers(vault, projections=MappingProxyType({activity.name: activity}))
 
 
 def _connectors(settings: Settings) -> Mapping[str, ConnectorFactory]:

@@ -55,13 +55,31 @@ class Settings(BaseSettings):
 
     worker_enabled: bool = True
     """Whether `serve` also runs a worker; switch it off where workers run as processes of their own."""
-    worker_lease_s: Annotated[int, Field(ge=120, le=3600)] = 120
-    """How long an apply run stays with a worker that went silent. A shorter one could end while a request of its owner
-    is still on its way to the store, which may take 80 s."""
+    worker_lease_s: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] = 120.0
+    """How long an apply run stays with a worker that went silent. What counts of it (three quarters, since a lease is
+    renewed four times in its life) must exceed `store_call_s`, `store_delay_s` and `lease_margin_s` together, or the
+    start is refused: a request of a dead worker could still reach the store when another one has taken over."""
+    store_call_s: Annotated[float, Field(ge=0.4, le=600, allow_inf_nan=False)] = 80.0
+    """No call of a connector is in flight for longer."""
+    store_delay_s: Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)] = 5.0
+    """How long a store may still work on a request after we gave up waiting for its answer."""
+    lease_margin_s: Annotated[float, Field(ge=0.05, le=60, allow_inf_nan=False)] = 3.0
+    """Kept free at the end of every lease."""
     worker_batch: Annotated[int, Field(ge=1, le=2000)] = 250
     """Items that an apply run claims at a time."""
     worker_concurrency: Annotated[int, Field(ge=1, le=64)] = 4
     """Jobs at a time in one worker; they mostly wait for a store."""
+    poll_s: Annotated[float, Field(ge=0.02, le=60, allow_inf_nan=False)] = 1.0
+    """How often a worker looks for work when nothing hints at any."""
+
+    delivery_lease_s: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] = 60.0
+    """How long lanes of events stay with a worker that went silent."""
+    delivery_call_s: Annotated[float, Field(ge=0.2, le=60, allow_inf_nan=False)] = 15.0
+    """No delivery to a subscriber takes longer."""
+    allow_loopback_webhooks: bool = False
+    """Whether a webhook may lead to this machine, which only tests and rehearsals need."""
+    nats_url: str | None = None
+    """The NATS server with JetStream that subscriptions of kind `jetstream` publish to; absent: there is none."""
 
     @classmethod
     def load(cls, **overrides: object) -> Self:

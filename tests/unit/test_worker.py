@@ -1,5 +1,6 @@
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -20,7 +21,6 @@ SYNC, PREVIEW = (Job(kind, TENANT, uuid4()) for kind in (JobKind.SYNC, JobKind.P
 
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "POLL_S", 0.01)
     monkeypatch.setattr(module, "BACKOFF_BASE_S", 0.02)
     monkeypatch.setattr(module, "RESTART_AFTER_S", 0.01)
 
@@ -37,10 +37,12 @@ class Board:
 
 
 @contextmanager
-def at_work(board: Board, run: Run, *, concurrency: int = 2, metrics: Metrics | None = None) -> Iterator[Worker]:
+def at_work(
+    board: Board, run: Run, *, concurrency: int = 2, metrics: Metrics | None = None, poll_s: float = 0.01
+) -> Iterator[Worker]:
     kinds = dict.fromkeys((JobKind.SYNC, JobKind.PREVIEW, JobKind.APPLY), run)
     workshop = Workshop(lambda: list(board.tenants), board.find, kinds)
-    worker = Worker(workshop, concurrency=concurrency, metrics=metrics or Metrics())
+    worker = Worker(workshop, concurrency=concurrency, metrics=metrics or Metrics(), poll_s=poll_s)
     worker.start()
     try:
         yield worker
@@ -58,7 +60,7 @@ def until(holds: Callable[[], bool]) -> None:
 def test_work_that_is_found_is_done() -> None:
     board, done = Board(SYNC, PREVIEW), []
 
-    def run(job: Job) -> None:
+    def run(job: Job, _stop: threading.Event) -> None:
         done.append(job)
         board.open.discard(job)
 
@@ -73,7 +75,7 @@ def test_one_job_runs_once_at_a_time() -> None:
     board, together, most = Board(SYNC), 0, 0
     runs = 0
 
-    def run(_job: Job) -> None:
+    def run(_job: Job, _stop: threading.Event) -> None:
         nonlocal together, most, runs
         together += 1
         most = max(most, together)
@@ -91,7 +93,7 @@ def test_not_more_jobs_than_allowed_run_together() -> None:
     board = Board(*(Job(JobKind.SYNC, TENANT, uuid4()) for _ in range(6)))
     lock, together, most = threading.Lock(), 0, 0
 
-    def run(job: Job) -> None:
+    def run(job: Job, _stop: threading.Event) -> None:
         nonlocal together, most
         with lock:
             together += 1
@@ -113,7 +115,7 @@ def test_not_more_jobs_than_allowed_run_together() -> None:
 def test_a_job_that_raises_waits_longer_each_time_and_the_others_go_on(error: Exception) -> None:
     board, tries = Board(SYNC, PREVIEW), []
 
-    def run(job: Job) -> None:
+    def run(job: Job, _stop: threading.Event) -> None:
         if job == SYNC:
             tries.append(time.monotonic())
             if len(tries) < 4:
@@ -141,7 +143,7 @@ def test_a_round_that_fails_is_tried_again() -> None:
 
     board.find = shaky  # type: ignore[method-assign]
 
-    def run(job: Job) -> None:
+    def run(job: Job, _stop: threading.Event) -> None:
         done.append(job)
         board.open.discard(job)
 
@@ -152,15 +154,14 @@ def test_a_round_that_fails_is_tried_again() -> None:
     assert [line["event"] for line in logs].count("worker.round_failed") == 2
 
 
-def test_waking_finds_work_before_the_poll(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "POLL_S", 60.0)
+def test_waking_finds_work_before_the_poll() -> None:
     board, done = Board(), threading.Event()
 
-    def run(job: Job) -> None:
+    def run(job: Job, _stop: threading.Event) -> None:
         board.open.discard(job)
         done.set()
 
-    with at_work(board, run) as worker:
+    with at_work(board, run, poll_s=60.0) as worker:
         time.sleep(0.05)
         board.open.add(SYNC)
         worker.wake()
@@ -170,7 +171,7 @@ def test_waking_finds_work_before_the_poll(monkeypatch: pytest.MonkeyPatch) -> N
 def test_stopping_waits_for_the_job_at_hand_and_starts_no_other() -> None:
     board, started, ended = Board(SYNC), threading.Event(), threading.Event()
 
-    def run(_job: Job) -> None:
+    def run(_job: Job, _stop: threading.Event) -> None:
         started.set()
         time.sleep(0.1)
         ended.set()
@@ -189,7 +190,7 @@ def test_stopping_waits_for_the_job_at_hand_and_starts_no_other() -> None:
 def test_metrics_tell_how_jobs_ended() -> None:
     board, metrics, tries = Board(SYNC), Metrics(), []
 
-    def run(job: Job) -> None:
+    def run(job: Job, _stop: threading.Event) -> None:
         tries.append(job)
         if len(tries) == 1:
             raise RuntimeError
@@ -207,8 +208,10 @@ def test_metrics_tell_how_jobs_ended() -> None:
 def test_housekeeping_is_done_once_an_hour_for_each_tenant() -> None:
     done: list[Job] = []
     tenants = [TENANT, TenantId(uuid4())]
-    workshop = Workshop(lambda: list(tenants), lambda _tenant: [], {JobKind.HOUSEKEEPING: done.append})
-    worker = Worker(workshop, concurrency=2, metrics=Metrics())
+    workshop = Workshop(
+        lambda: list(tenants), lambda _tenant: [], {JobKind.HOUSEKEEPING: lambda job, _: done.append(job)}
+    )
+    worker = Worker(workshop, concurrency=2, metrics=Metrics(), poll_s=0.01)
 
     worker.start()
     until(lambda: len(done) == 2)
@@ -217,3 +220,52 @@ def test_housekeeping_is_done_once_an_hour_for_each_tenant() -> None:
 
     assert {job.tenant_id for job in done} == set(tenants)
     assert len(done) == 2
+
+
+def test_ten_times_the_work_brings_no_tenant_more_than_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SLICE_S", 0.05)
+    modest = [TenantId(uuid4()) for _ in range(3)]
+    board = Board(*(Job(JobKind.APPLY, tenant_id, uuid4()) for tenant_id in (*[TENANT] * 10, *modest)))
+    board.tenants = [TENANT, *modest]
+    served: Counter[TenantId] = Counter()
+    lock = threading.Lock()
+
+    def run(job: Job, stop: threading.Event) -> None:
+        while not stop.wait(0.005):
+            with lock:
+                served[job.tenant_id] += 1
+
+    with at_work(board, run):
+        until(lambda: sum(served.values()) >= 1_200)
+
+    assert set(served) == {TENANT, *modest}
+    assert max(served.values()) / min(served.values()) <= 1.5
+
+
+def test_a_long_job_goes_on_while_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SLICE_S", 0.02)
+    board, stopped = Board(SYNC), threading.Event()
+
+    def run(_job: Job, stop: threading.Event) -> None:
+        if stop.wait(0.2):
+            stopped.set()
+        board.open.clear()
+
+    with at_work(board, run, concurrency=1):
+        until(lambda: not board.open)
+
+    assert not stopped.is_set()
+
+
+def test_stopping_tells_every_job() -> None:
+    board, told = Board(SYNC, PREVIEW), []
+
+    def run(job: Job, stop: threading.Event) -> None:
+        if stop.wait(10):
+            told.append(job)
+        board.open.discard(job)
+
+    with at_work(board, run) as worker:
+        until(lambda: len(worker._books.running) == 2)
+
+    assert set(told) == {SYNC, PREVIEW}

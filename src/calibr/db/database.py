@@ -1,8 +1,9 @@
 """The pools of one process, one per role, and the one door to a tenant's rows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Self
 
 import psycopg
@@ -14,6 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 from calibr.core.errors import Forbidden, Unavailable
 from calibr.core.ids import TenantId
 from calibr.db.context import Context
+from calibr.db.hints import Bell, Listener
 from calibr.db.keys import Keys
 from calibr.db.migrate import require_version
 from calibr.db.roles import Role
@@ -44,9 +46,11 @@ _LEAVE_NOTHING = """
 class Database:
     """One per process. Thread-safe. `close` when done."""
 
-    def __init__(self, engines: dict[Role, Engine], keys: Keys) -> None:
+    def __init__(self, engines: dict[Role, Engine], logins: dict[Role, ServerUrl], keys: Keys) -> None:
         """Use `connect`."""
         self._engines = engines
+        self._open_apart = partial(_open, next(iter(logins.values())))
+        self._bell = Bell(self._open_apart)
         self._context_key = keys.context_key()
 
     @classmethod
@@ -59,8 +63,9 @@ class Database:
         get around row-level security: the program must not run then.
         """
         keys = Keys(master_key)
-        engines = {role: _engine(_login(server, keys, role), pool_size) for role in roles}
-        database = cls(engines, keys)
+        logins = {role: _login(server, keys, role) for role in roles}
+        engines = {role: _engine(login, pool_size) for role, login in logins.items()}
+        database = cls(engines, logins, keys)
         try:
             for engine in engines.values():
                 _require_walled(engine)
@@ -85,6 +90,12 @@ class Database:
         entry = Entry(context, self._context_key, isolation, snapshot)
         with _checked_out(self._engines[role]) as connection, transaction(connection, entry) as session:
             yield session
+        if session.has_news:
+            self._bell.ring()
+
+    def listen(self, heard: Callable[[], None]) -> Listener:
+        """Call back soon after any process committed events; a hint may be lost. The caller starts and closes it."""
+        return Listener(self._open_apart, heard)
 
     def directory(self) -> list[TenantId]:
         """Return the ids of all tenants, oldest first. For workers, which then open a session for each."""
@@ -104,6 +115,7 @@ class Database:
 
     def close(self) -> None:
         """Close all pools."""
+        self._bell.close()
         for engine in self._engines.values():
             engine.dispose()
 

@@ -46,6 +46,8 @@ class Session:
         self.connection = connection
         self.context = context
         self.now = now
+        self.has_news = False
+        """Whether something was written that others wait for; it is hinted at after the commit."""
         self._hooks: list[Hook] = []
         self._last_hooks: list[Hook] = []
         self._locals: dict[type, object] = {}

@@ -35,6 +35,7 @@ from calibr.delivery.service import (
     rotate_secret,
     update_subscription,
 )
+from calibr.delivery.subscribers import Kind, Subscribers
 
 __all__ = [
     "Activity",
@@ -42,6 +43,7 @@ __all__ = [
     "DayActivity",
     "DeadLetter",
     "DeliverySettings",
+    "Kind",
     "KindRules",
     "Kinds",
     "Message",
@@ -54,6 +56,7 @@ __all__ = [
     "Relay",
     "RelayHooks",
     "Standing",
+    "Subscribers",
     "Subscription",
     "SubscriptionKind",
     "SubscriptionState",

@@ -107,3 +107,4 @@ def _append(session: Session, rows: list[tuple[Event, bytes]]) -> None:
         [body for _, body in rows],
     )
     session.raw.execute(_APPEND, parameters)
+    session.has_news = True

@@ -30,7 +30,7 @@ class Metrics:
         self.http_in_flight = Gauge("calibr_http_requests_in_flight", "Requests in work", registry=self.registry)
         self.jobs = Counter(
             "calibr_jobs",
-            "Jobs ended, by kind (sync, preview, apply)",
+            "Jobs ended, by kind (sync, preview, apply, deliver, housekeeping)",
             ("kind", "outcome"),
             registry=self.registry,
         )
@@ -40,6 +40,10 @@ class Metrics:
         self.jobs_running = Gauge("calibr_jobs_running", "Jobs in work", ("kind",), registry=self.registry)
         self.apply_items = Counter(
             "calibr_apply_items", "Items settled by apply runs", ("state",), registry=self.registry
+        )
+
+        self.deliveries = Counter(
+            "calibr_deliveries", "Events delivered, by kind of subscriber", ("kind",), registry=self.registry
         )
 
     def render(self) -> bytes:

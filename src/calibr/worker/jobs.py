@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from calibr import access, catalog
+from calibr import access, catalog, delivery
 from calibr.changes import reads as change_reads
 from calibr.changes.apply import ApplySettings, RunHooks, run_apply
 from calibr.changes.lifecycle import ChangeState, ItemState
@@ -17,6 +17,7 @@ from calibr.changes.preview import PreviewSettings, run_preview
 from calibr.connectors.port import Connector, ConnectorFactory
 from calibr.core.ids import ConnectionId, PriceChangeId, SyncId, TenantId, new_uuid
 from calibr.db import Context, Database, Role, Session
+from calibr.delivery import DeliverySettings, Relay, RelayHooks, Subscribers, SubscriptionKind
 from calibr.monitor import Metrics
 from calibr.vault import Vault
 from calibr.worker.loop import Job, JobKind, Workshop
@@ -36,18 +37,19 @@ class JobSettings:
     work_dir: Path
     preview: PreviewSettings = field(default_factory=PreviewSettings)
     apply: ApplySettings = field(default_factory=ApplySettings)
+    delivery: DeliverySettings = field(default_factory=DeliverySettings)
 
 
 @dataclass(frozen=True, slots=True)
 class Jobs:
-    """The work of one process. `stopping` tells a long run to end where another one can go on."""
+    """The work of one process."""
 
     database: Database
     vault: Vault
     connectors: Mapping[str, ConnectorFactory]
+    subscribers: Subscribers
     metrics: Metrics
     settings: JobSettings
-    stopping: threading.Event = field(default_factory=threading.Event)
 
     def workshop(self) -> Workshop:
         """What the loop needs."""
@@ -58,6 +60,7 @@ class Jobs:
                 JobKind.SYNC: self.sync,
                 JobKind.PREVIEW: self.preview,
                 JobKind.APPLY: self.apply,
+                JobKind.DELIVER: self.deliver,
                 JobKind.HOUSEKEEPING: self.keep_house,
             },
         )
@@ -67,9 +70,10 @@ class Jobs:
         with self._session(tenant_id) as session:
             syncs = [Job(JobKind.SYNC, tenant_id, sync_id) for sync_id in catalog.find_syncs(session)]
             work = [Job(KIND_OF_STATE[state], tenant_id, id_) for id_, state in change_reads.list_work(session)]
-        return syncs + work
+            due = [Job(JobKind.DELIVER, tenant_id, id_) for id_ in delivery.due_subscriptions(session)]
+        return syncs + work + due
 
-    def sync(self, job: Job) -> None:
+    def sync(self, job: Job, _stop: threading.Event) -> None:
         """Read a store's catalog."""
         sync_id, context = SyncId(job.subject), _context(job.tenant_id)
         with self._session(job.tenant_id) as session:
@@ -81,7 +85,7 @@ class Jobs:
         finally:
             connector.close()
 
-    def preview(self, job: Job) -> None:
+    def preview(self, job: Job, _stop: threading.Event) -> None:
         """Compute a plan."""
         run_preview(
             self.database,
@@ -91,7 +95,7 @@ class Jobs:
             self._opener(job.tenant_id),
         )
 
-    def apply(self, job: Job) -> None:
+    def apply(self, job: Job, stop: threading.Event) -> None:
         """Write a plan to its stores."""
         run_apply(
             self.database,
@@ -99,16 +103,33 @@ class Jobs:
             PriceChangeId(job.subject),
             self._opener(job.tenant_id),
             self.settings.apply,
-            RunHooks(self.stopping, self._count_items),
+            RunHooks(stop, self._count_items),
         )
 
-    def keep_house(self, job: Job) -> None:
-        """Forget what nobody needs any more."""
+    def deliver(self, job: Job, stop: threading.Event) -> None:
+        """Hand events to a subscriber."""
+        Relay(
+            database=self.database,
+            context=_context(job.tenant_id),
+            settings=self.settings.delivery,
+            projections=self.subscribers.projections,
+            open_receiver=self.subscribers.open,
+            schedules=self.subscribers.schedules,
+            hooks=RelayHooks(stop, self._count_deliveries),
+        ).run(job.subject)
+
+    def keep_house(self, job: Job, _stop: threading.Event) -> None:
+        """Give the tenant what every tenant has, and forget what nobody needs any more."""
         with self._session(job.tenant_id) as session:
+            delivery.ensure_projections(session, self.subscribers.projections.values())
             access.forget_old_keys(session)
+            delivery.forget_old_messages(session)
 
     def _count_items(self, state: ItemState, number: int) -> None:
         self.metrics.apply_items.labels(state.value).inc(number)
+
+    def _count_deliveries(self, kind: SubscriptionKind, number: int) -> None:
+        self.metrics.deliveries.labels(kind.value).inc(number)
 
     def _opener(self, tenant_id: TenantId) -> Callable[[ConnectionId], Connector]:
         """Opens the connector of a connection for one run, which closes it."""

@@ -1,5 +1,8 @@
 """The loop that finds work and starts it. `jobs` says how each kind of work is found and done.
 
+Slots are shared fairly between tenants: the next free one goes to the tenant that has used least, and a job that holds
+a slot for long while others wait is asked to stop where it can go on later.
+
 Several workers may run, in one process or in many: what a job does is guarded by a lease in its row, so that finding
 the same work twice is harmless. Nothing that a job raises ends the loop.
 """
@@ -7,10 +10,12 @@ the same work twice is harmless. Nothing that a job raises ends the loop.
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
+from operator import itemgetter
 from typing import Final
 from uuid import UUID
 
@@ -20,8 +25,10 @@ from structlog.contextvars import bound_contextvars
 from calibr.core.errors import CalibrError
 from calibr.core.ids import TenantId
 from calibr.monitor import Metrics
+from calibr.worker.shares import Shares
 
 POLL_S: Final = 1.0
+SLICE_S: Final = 5.0
 SILENT_AFTER_S: Final = 30.0
 BACKOFF_BASE_S: Final = 1.0
 BACKOFF_CAP_S: Final = 60.0
@@ -38,6 +45,7 @@ class JobKind(StrEnum):
     SYNC = "sync"
     PREVIEW = "preview"
     APPLY = "apply"
+    DELIVER = "deliver"
     HOUSEKEEPING = "housekeeping"
 
 
@@ -51,7 +59,8 @@ class Job:
 
 
 Find = Callable[[TenantId], Iterable[Job]]
-Run = Callable[[Job], None]
+Run = Callable[[Job, threading.Event], None]
+"""Does a job. The event is set when it should stop where it can go on later: for others, or since the process ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +94,20 @@ class _Pause:
 
 
 @dataclass(slots=True)
+class _Slot:
+    """A job in work: since when, up to when its time is charged, and how to stop it."""
+
+    since: float
+    charged_to: float
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(slots=True)
 class _Books:
     """What the loop keeps in mind between rounds; only touched under the worker's lock."""
 
-    running: set[Job] = field(default_factory=set)
+    running: dict[Job, _Slot] = field(default_factory=dict)
+    shares: Shares = field(default_factory=Shares)
     paused: dict[Job, _Pause] = field(default_factory=dict)
     kept_house: dict[TenantId, float] = field(default_factory=dict)
 
@@ -96,17 +115,16 @@ class _Books:
 class Worker:
     """Runs in threads of its own from `start` to `stop`."""
 
-    def __init__(
-        self, workshop: Workshop, *, concurrency: int, metrics: Metrics, stopping: threading.Event | None = None
-    ) -> None:
-        """`stopping` is set once the worker is to end; long jobs look at it and stop where they can go on later."""
+    def __init__(self, workshop: Workshop, *, concurrency: int, metrics: Metrics, poll_s: float = POLL_S) -> None:
+        """`concurrency` jobs at a time; looks for work every `poll_s` seconds, and whenever `wake` hints at some."""
         self._workshop = workshop
         self._concurrency = concurrency
         self._metrics = metrics
+        self._poll_s = poll_s
         self._lock = threading.Lock()
         self._books = _Books()
         self._wake = threading.Event()
-        self._stopping = stopping or threading.Event()
+        self._stopping = threading.Event()
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="job")
         self._loop = threading.Thread(target=self._work, name="worker", daemon=True)
         self._last_round = time.monotonic()
@@ -124,6 +142,9 @@ class Worker:
         """Find nothing more, let the jobs come to their next safe point, and return when they have."""
         self._stopping.set()
         self._wake.set()
+        with self._lock:
+            for slot in self._books.running.values():
+                slot.stop.set()
         if self._loop.is_alive():
             self._loop.join()
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -147,19 +168,55 @@ class Worker:
             except Exception:
                 log.exception("worker.round_failed")
                 self._stopping.wait(min(failures.lengthen(), SILENT_AFTER_S / 2))
-            self._wake.wait(POLL_S)
+            self._wake.wait(self._poll_s)
 
     def _round(self) -> None:
-        """Start what is due, tenant by tenant in random order, so that a full worker starves nobody for long."""
+        """Give free slots to what is due: first those of the tenant that has used least, one job at a time."""
         self._forget_pauses()
-        tenants = self._workshop.tenants()
-        random.shuffle(tenants)
-        for tenant_id in tenants:
+        waiting: dict[TenantId, deque[Job]] = {}
+        for tenant_id in self._workshop.tenants():
             self._last_round = time.monotonic()
-            if self._stopping.is_set() or self._free_slots() <= 0:
+            if self._stopping.is_set():
                 return
-            for job in (*self._workshop.find(tenant_id), *self._housekeeping(tenant_id)):
-                self._begin(job)
+            jobs = [job for job in (*self._workshop.find(tenant_id), *self._housekeeping(tenant_id)) if self._may(job)]
+            if jobs:
+                waiting[tenant_id] = deque(jobs)
+        with self._lock:
+            self._charge()
+            busy = {*waiting, *(job.tenant_id for job in self._books.running)}
+            self._books.shares.keep(busy, time.monotonic())
+        while waiting and self._free_slots() > 0:
+            tenant_id = min(waiting, key=self._claim_on_a_slot)
+            self._begin(waiting[tenant_id].popleft())
+            if not waiting[tenant_id]:
+                del waiting[tenant_id]
+        if waiting:
+            self._make_room(min(waiting, key=self._claim_on_a_slot))
+
+    def _claim_on_a_slot(self, tenant_id: TenantId) -> tuple[float, float]:
+        """Smaller is first: time used, counting what running jobs are about to use; then by chance."""
+        running = sum(job.tenant_id == tenant_id for job in self._books.running)
+        return self._books.shares.used(tenant_id) + running * SLICE_S, random.random()  # noqa: S311 - no secret
+
+    def _make_room(self, tenant_id: TenantId) -> None:
+        """Ask the longest job of the tenant with the largest account to stop, if it has had its time and more."""
+        now = time.monotonic()
+        with self._lock:
+            shares = self._books.shares
+            over = [
+                (shares.used(job.tenant_id), now - slot.since, slot)
+                for job, slot in self._books.running.items()
+                if now - slot.since > SLICE_S and shares.used(job.tenant_id) > shares.used(tenant_id)
+            ]
+            if over:
+                max(over, key=itemgetter(0, 1))[2].stop.set()
+
+    def _charge(self) -> None:
+        """Charge running jobs for the time since they were charged last. Under the lock."""
+        now = time.monotonic()
+        for job, slot in self._books.running.items():
+            self._books.shares.charge(job.tenant_id, now - slot.charged_to)
+            slot.charged_to = now
 
     def _forget_pauses(self) -> None:
         """Jobs that did not come back."""
@@ -180,24 +237,30 @@ class Worker:
         with self._lock:
             return self._concurrency - len(self._books.running)
 
-    def _begin(self, job: Job) -> None:
+    def _may(self, job: Job) -> bool:
+        """Whether a job is neither in work here nor left alone for a while."""
         with self._lock:
             pause = self._books.paused.get(job)
-            waits = pause is not None and pause.until > time.monotonic()
-            if waits or job in self._books.running or len(self._books.running) >= self._concurrency:
-                return
-            self._books.running.add(job)
-        self._metrics.jobs_running.labels(job.kind).inc()
-        self._pool.submit(self._run, job).add_done_callback(lambda done: self._end(job, done))
+            return job not in self._books.running and (pause is None or pause.until <= time.monotonic())
 
-    def _run(self, job: Job) -> None:
+    def _begin(self, job: Job) -> None:
+        now = time.monotonic()
+        slot = _Slot(now, now)
+        with self._lock:
+            if job in self._books.running:
+                return
+            self._books.running[job] = slot
+        self._metrics.jobs_running.labels(job.kind).inc()
+        self._pool.submit(self._run, job, slot.stop).add_done_callback(lambda done: self._end(job, done))
+
+    def _run(self, job: Job, stop: threading.Event) -> None:
         """Do the job; raises what it raises."""
         with (
             bound_contextvars(job=job.kind.value, tenant_id=str(job.tenant_id), subject=str(job.subject)),
             self._metrics.job_duration.labels(job.kind).time(),
         ):
             try:
-                self._workshop.run[job.kind](job)
+                self._workshop.run[job.kind](job, stop)
             except CalibrError as error:
                 level = log.info if error.retryable else log.warning
                 level("job.refused", code=error.code, error=error.message)
@@ -209,7 +272,8 @@ class Worker:
     def _end(self, job: Job, done: "Future[None]") -> None:
         failed = done.cancelled() or done.exception() is not None
         with self._lock:
-            self._books.running.discard(job)
+            slot = self._books.running.pop(job)
+            self._books.shares.charge(job.tenant_id, time.monotonic() - slot.charged_to)
             pause = self._books.paused.setdefault(job, _Pause())
             if failed:
                 pause.lengthen()

@@ -96,7 +96,7 @@ def test_another_master_key_is_named_as_the_cause() -> None:
 @pytest.mark.parametrize("field", ["", "Access", "a|b", "a.b", "x" * 64, "ä"])
 def test_a_field_name_that_could_blur_the_binding_is_refused(field: str) -> None:
     with pytest.raises(Invalid, match="not the name of a secret"):
-        SecretPlace(PLACE.tenant_id, PLACE.connection_id, field)
+        SecretPlace(PLACE.tenant_id, PLACE.owner_id, field)
 
 
 def test_the_vault_does_not_show_its_key() -> None:
