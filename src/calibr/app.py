@@ -138,7 +138,9 @@ def _subscribers(vault: Vault) -> Subscribers:
 
 
 def _connectors(settings: Settings) -> Mapping[str, ConnectorFactory]:
-    create_shopify = partial(shopify.create, allow_loopback=settings.allow_loopback_stores)
+    create_shopify = partial(
+        shopify.create, allow_loopback=settings.allow_loopback_stores, call_s=settings.store_call_s
+    )
     return MappingProxyType({shopify.KIND: create_shopify})
 
 

@@ -83,7 +83,7 @@ def listings(running: Sandbox) -> list[Listing]:
 @pytest.fixture
 def connector(running: Sandbox) -> Iterator[ShopifyConnector]:
     config = parse_config({"shop_url": running.url}, {"access_token": TOKEN})
-    made = ShopifyConnector(config, send_window_s=3.0)
+    made = ShopifyConnector(config, call_s=8.0)
     yield made
     made.close()
 

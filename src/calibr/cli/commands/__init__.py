@@ -45,6 +45,7 @@ def build(version: Callable[[bool], None]) -> Typer:
     app.add_typer(connections.connections, rich_help_panel=STORES)
     command(app, "sync", panel=STORES)(connections.sync)
     command(app, "serve", panel=HOST)(server.serve)
+    command(app, "worker", panel=HOST)(server.worker)
     command(app, "migrate", panel=HOST)(server.migrate)
     command(app, "doctor", panel=HOST)(server.doctor)
     app.add_typer(server.tenants, rich_help_panel=HOST)

@@ -1,5 +1,6 @@
 """`calibr serve`, `migrate`, `doctor` and `tenant create`: the commands for the host that the server runs on."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -36,6 +37,24 @@ def serve(
     settings = _settings(host=host, port=port, data_dir=data_dir)
     with suppress(KeyboardInterrupt, Terminated):  # the ways to end it
         app.serve(settings, on_ready=lambda url: _say_ready(out, settings, url))
+
+
+def worker(out: Output, data_dir: DataDir = None) -> None:
+    """Run a worker until Ctrl-C: syncs, previews, apply runs, deliveries. Start as many as you like, on any machine.
+
+    All of them use one database: that of CALIBR_DATABASE_URL, or the embedded one of the data directory.
+    """
+    from calibr import app  # noqa: PLC0415 - as above
+
+    settings = _settings(data_dir=data_dir)
+
+    def say() -> None:
+        out.result(
+            {"event": "ready", "pid": os.getpid()}, lambda page: page.print("The worker is at work. Ctrl-C ends it.")
+        )
+
+    with suppress(KeyboardInterrupt, Terminated):
+        app.work(settings, on_ready=say)
 
 
 def migrate(out: Output, data_dir: DataDir = None) -> None:

@@ -6,6 +6,7 @@ The token goes to the store's own address only and stands in no message. Redirec
 import logging
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx2
@@ -22,12 +23,41 @@ from calibr.connectors.shopify.throttle import Throttle
 MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
 READ_ATTEMPTS: Final = 4
 LONGEST_RETRY_WAIT_S: Final = 5.0
-CONNECT_TIMEOUT_S: Final = 5.0
-WRITE_TIMEOUT_S: Final = 5.0
-POOL_TIMEOUT_S: Final = 5.0
-READ_TIMEOUT_S: Final = 20.0
-ANSWER_S: Final = 30.0
-"""From sending to the last byte of an answer. A trickling answer may exceed it by one read."""
+CALL_S: Final = 80.0
+
+
+@dataclass(frozen=True, slots=True)
+class CallTimes:
+    """How long the parts of one call may take, in seconds; together they never exceed `call_s`.
+
+    No request starts later than `send_window_s` after the call did. From sending to the last byte an answer has
+    `answer_s`, which a trickling one may exceed by one read, so by `read_s`.
+    """
+
+    send_window_s: float
+    answer_s: float
+    read_s: float
+
+    @classmethod
+    def of(cls, call_s: float) -> "CallTimes":
+        """Divide the time of a call."""
+        return cls(call_s * 3 / 8, call_s * 3 / 8, call_s / 4)
+
+    @property
+    def call_s(self) -> float:
+        """No call is in flight for longer."""
+        return self.send_window_s + self.answer_s + self.read_s
+
+    @property
+    def retry_wait_s(self) -> float:
+        """The longest rest between two tries of a read."""
+        return min(LONGEST_RETRY_WAIT_S, self.send_window_s / 6)
+
+    def http(self) -> httpx2.Timeout:
+        """The timeouts of the HTTP client: what comes before the first read, and that read, fit into the answer's time."""
+        short_s = min(5.0, self.read_s / 3)
+        return httpx2.Timeout(self.read_s, connect=short_s, write=short_s, pool=short_s)
+
 
 # Raised before the first byte of a request left: the store has not seen it.
 _NOT_SENT: Final = (
@@ -61,9 +91,11 @@ class ShopifyClient:
         throttle: Throttle,
         *,
         connections: int,
+        times: CallTimes | None = None,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
         self.config = config
+        self.times = times or CallTimes.of(CALL_S)
         self.throttle = throttle
         self.costs = CostBook()
         self.served_version: str | None = None
@@ -74,9 +106,7 @@ class ShopifyClient:
             follow_redirects=False,
             trust_env=not config.is_loopback,  # a proxy of the environment must not see a sandbox store
             limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
-            timeout=httpx2.Timeout(
-                READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S, write=WRITE_TIMEOUT_S, pool=POOL_TIMEOUT_S
-            ),
+            timeout=self.times.http(),
             headers={"User-Agent": "calibr", "Accept": "application/json"},
             transport=transport,
         )
@@ -90,11 +120,11 @@ class ShopifyClient:
         if not document.may_repeat:
             raise AssertionError(f"{document.name} must not be repeated")
         retries = stamina.retry_context(
-            on=lambda err: _may_pass(err) and self.throttle.clock() < until - LONGEST_RETRY_WAIT_S,
+            on=lambda err: _may_pass(err) and self.throttle.clock() < until - self.times.retry_wait_s,
             attempts=READ_ATTEMPTS,
             timeout=None,
-            wait_initial=0.2,
-            wait_max=LONGEST_RETRY_WAIT_S,
+            wait_initial=min(0.2, self.times.retry_wait_s),
+            wait_max=self.times.retry_wait_s,
         )
         for attempt in retries:
             with attempt:
@@ -140,7 +170,7 @@ class ShopifyClient:
             _translated(self.config.access_token),
             self._http.stream("POST", url, content=body, auth=self._auth, headers=headers) as response,
         ):
-            content = self._read_body(response, started + ANSWER_S)
+            content = self._read_body(response, started + self.times.answer_s)
             self.served_version = response.headers.get("x-shopify-api-version", self.served_version)
             answer = read_answer(response.status_code, response.headers, content)
         self._note_latency(document, self.throttle.clock() - started)

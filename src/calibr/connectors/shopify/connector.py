@@ -22,7 +22,7 @@ from calibr.connectors.port import (
 from calibr.connectors.shopify.bucket import BucketView
 from calibr.connectors.shopify.bulk import BulkQuery
 from calibr.connectors.shopify.bulk_rows import stream
-from calibr.connectors.shopify.client import ANSWER_S, READ_TIMEOUT_S, ShopifyClient
+from calibr.connectors.shopify.client import CALL_S, CallTimes, ShopifyClient
 from calibr.connectors.shopify.config import StoreConfig
 from calibr.connectors.shopify.documents import CATALOG, UPDATE_PRICES
 from calibr.connectors.shopify.download import download
@@ -33,9 +33,6 @@ from calibr.connectors.shopify.throttle import Throttle
 from calibr.connectors.shopify.writes import PriceWriter
 
 KIND: Final = "shopify"
-SEND_WINDOW_S: Final = 30.0
-"""No request of a call starts later than this after the call did; rows without a turn by then come back as `RETRY`."""
-
 CHECK_WINDOW_S: Final = 15.0
 SPARE_CONNECTIONS: Final = 8
 """For calls outside the pool of threads (checks, polls, downloads), so that none waits for a connection."""
@@ -54,14 +51,16 @@ class ShopifyConnector:
         self,
         config: StoreConfig,
         *,
-        send_window_s: float = SEND_WINDOW_S,
+        call_s: float = CALL_S,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
-        self.request_timeout_s: float = send_window_s + ANSWER_S + READ_TIMEOUT_S
-        self._send_window_s = send_window_s
+        times = CallTimes.of(call_s)
+        self.request_timeout_s: float = times.call_s
+        # Rows without a turn in this time come back as RETRY.
+        self._send_window_s = times.send_window_s
         self._throttle = Throttle()
         self._client = ShopifyClient(
-            config, self._throttle, connections=CALLS_AT_ONCE + SPARE_CONNECTIONS, transport=transport
+            config, self._throttle, connections=CALLS_AT_ONCE + SPARE_CONNECTIONS, times=times, transport=transport
         )
         self._pool = ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="shopify")
         self._currency = ShopCurrency(self._client)

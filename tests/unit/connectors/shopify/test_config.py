@@ -4,6 +4,7 @@ import pytest
 
 from calibr.connectors.port import ConnectorFactory
 from calibr.connectors.shopify import create
+from calibr.connectors.shopify.client import CallTimes
 from calibr.connectors.shopify.config import parse_config
 from calibr.core.errors import Invalid
 
@@ -123,3 +124,14 @@ def test_this_machine_is_reached_only_where_that_is_allowed(address: str) -> Non
 
     assert [fault.path for fault in caught.value.faults] == ["$.config.shop_url"]
     create({"shop_url": address}, SECRETS, allow_loopback=True).close()
+
+
+@pytest.mark.parametrize("call_s", [0.4, 1.2, 8.0, 80.0])
+def test_the_parts_of_a_call_never_exceed_its_time(call_s: float) -> None:
+    times = CallTimes.of(call_s)
+    http = times.http().as_dict()
+    before_the_first_byte = sum(part or 0 for part in http.values())
+
+    assert times.call_s == pytest.approx(call_s)
+    assert before_the_first_byte <= times.answer_s + times.read_s
+    assert times.retry_wait_s < times.send_window_s
