@@ -15,7 +15,9 @@ import orjson
 
 from calibr_sandbox.catalog_writer import store_products
 from calibr_sandbox.config import DEFAULT_SCOPES, DEFAULT_TOKEN, PLANS, SandboxConfig
+from calibr_sandbox.control import JOURNAL
 from calibr_sandbox.csv_load import load_csv
+from calibr_sandbox.faults import DEFAULT, FaultRule, as_document, read_rules
 from calibr_sandbox.generate import CatalogSpec, generate_products
 from calibr_sandbox.server import serve
 from calibr_sandbox.store import Store
@@ -47,6 +49,11 @@ def _parser() -> argparse.ArgumentParser:
     generating.add_argument("--products", type=int, required=True, help="how many variants")
     generating.add_argument("--seed", type=int, default=1, help="the seed (1)")
     generating.set_defaults(command=_generate)
+    telling = commands.add_parser("journal", help="print every write of a shop, one JSON line each")
+    telling.add_argument("--db", type=Path, required=True, help="the file that holds the shop")
+    telling.set_defaults(command=_journal)
+    showing = commands.add_parser("faults", help="print the faults that --faults default stands for")
+    showing.set_defaults(command=_show_faults)
     return parser
 
 
@@ -64,6 +71,7 @@ def _add_serving_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bulk-delay", type=float, default=0.2, help="seconds a bulk operation is CREATED, then RUNNING"
     )
+    parser.add_argument("--faults", help="a JSON file of fault rules, or `default` for a bad day")
     parser.set_defaults(command=_serve)
 
 
@@ -77,8 +85,32 @@ def _serve(options: argparse.Namespace) -> None:
         bulk_delay_s=options.bulk_delay,
         seed=options.seed,
     )
+    faults = _faults(options.faults)
     loaded = _fill(config, options.csv, options.products)
-    serve(config, options.port, lambda url: _print({"event": "ready", "url": url, "loaded": loaded}))
+    serve(config, options.port, lambda url: _print({"event": "ready", "url": url, "loaded": loaded}), faults)
+
+
+def _faults(chosen: str | None) -> Sequence[FaultRule]:
+    if chosen is None:
+        return ()
+    if chosen == "default":
+        return DEFAULT
+    try:
+        return read_rules(orjson.loads(Path(chosen).read_bytes()))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"--faults {chosen}: {error}") from error
+
+
+def _journal(options: argparse.Namespace) -> None:
+    if not options.db.is_file():
+        raise ValueError(f"--db {options.db}: there is no such file")
+    with closing(Store(options.db, "USD")) as store, store.snapshot() as reader:
+        for row in reader.stream(f"SELECT {', '.join(JOURNAL)} FROM journal ORDER BY seq"):  # noqa: S608
+            _print(dict(zip(JOURNAL, row, strict=True)))
+
+
+def _show_faults(_options: argparse.Namespace) -> None:
+    sys.stdout.write(orjson.dumps(as_document(DEFAULT), option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
 def _load(options: argparse.Namespace) -> None:

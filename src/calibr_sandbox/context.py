@@ -16,6 +16,8 @@ class RequestContext:
     shop: ShopContext
     store: Store
     bulk: BulkOperations
+    who: str = ""
+    """Who calls, for the journal."""
 
 
 Info = GraphQLResolveInfo[RequestContext]

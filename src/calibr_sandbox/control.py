@@ -12,13 +12,16 @@ from starlette.routing import Route
 
 from calibr_sandbox.catalog import find_variant
 from calibr_sandbox.endpoint import Shop
-from calibr_sandbox.faults import FaultKind, FaultRule
+from calibr_sandbox.faults import read_rule
 from calibr_sandbox.ids import parse_gid
 from calibr_sandbox.money import parse_decimal, to_shop_text
 from calibr_sandbox.rows import VariantRow
-from calibr_sandbox.variant_writes import write_variants
+from calibr_sandbox.variant_writes import Writer, write_variants
 
-_JOURNAL: Final = ("seq", "call", "source", "at", "variant_id", "price", "compare_at_price", "cost")
+JOURNAL: Final = (
+    *("seq", "call", "source", "who", "at", "at_ms", "variant_id", "price", "compare_at_price", "cost"),
+    *("price_before", "compare_at_price_before", "effective"),
+)
 _AMOUNTS: Final = {"price": "price", "compareAtPrice": "compare_at_price", "cost": "cost"}
 _MAX_JOURNAL: Final = 10_000
 _MAX_DIGITS: Final = 18
@@ -45,6 +48,7 @@ class Control:
             Route("/sandbox/journal", _guarded(self.journal), methods=["GET"]),
             Route("/sandbox/variants/{id:path}", _guarded(self.show_variant), methods=["GET"]),
             Route("/sandbox/variants/{id:path}", _guarded(self.edit_variant), methods=["POST"]),
+            Route("/sandbox/edits", _guarded(self.edit_variants), methods=["POST"]),
             Route("/sandbox/faults", _guarded(self.list_faults), methods=["GET"]),
             Route("/sandbox/faults", _guarded(self.add_fault), methods=["POST"]),
             Route("/sandbox/faults", _guarded(self.clear_faults), methods=["DELETE"]),
@@ -64,25 +68,41 @@ class Control:
         """Return the accepted writes after a sequence number, in their order."""
         after, limit = _integer(request, "after", 0), _integer(request, "limit", _MAX_JOURNAL)
         rows = await run_in_threadpool(self._read_journal, after, min(limit, _MAX_JOURNAL))
-        return {"writes": [dict(zip(_JOURNAL, row, strict=True)) for row in rows]}
+        return {"writes": [dict(zip(JOURNAL, row, strict=True)) for row in rows]}
 
     async def show_variant(self, request: Request) -> object:
         """Return the stored values of a variant."""
-        return _variant_json(self._find(request))
+        return _variant_json(self._find_named(request.path_params["id"]))
 
     async def edit_variant(self, request: Request) -> object:
         """Set price, compareAtPrice or cost by hand, as a merchant does; null clears the last two."""
-        row, changes = self._find(request), await _json_object(request)
-        unknown = sorted(set(changes) - set(_AMOUNTS))
-        if unknown or not changes:
-            raise _BadInputError(
-                f"send one or more of {', '.join(_AMOUNTS)}; not {', '.join(unknown) or 'an empty object'}"
-            )
-        values: dict[str, Any] = {_AMOUNTS[name]: self._amount_text(name, value) for name, value in changes.items()}
-        edited = row._replace(**values)
+        text = request.path_params["id"]
+        self._edit([(text, await _json_object(request))], "hand")
+        return _variant_json(self._find_named(text))
+
+    async def edit_variants(self, request: Request) -> object:
+        """The same for many variants at once, in one transaction; `who` is told in the journal."""
+        body = await _json_object(request)
+        edits, who = body.get("edits"), body.get("who", "hand")
+        if not isinstance(edits, list) or not isinstance(who, str) or not all(isinstance(e, dict) for e in edits):
+            raise _BadInputError('send {"edits": [{"id": ..., "price": ...}, ...], "who": "..."}')
+        self._edit([(str(edit.pop("id", "")), edit) for edit in map(dict, edits)], who)
+        return {"edited": len(edits)}
+
+    def _edit(self, edits: list[tuple[str, dict[str, Any]]], who: str) -> None:
+        rows, known = [], {}
+        for text, changes in edits:
+            unknown = sorted(set(changes) - set(_AMOUNTS))
+            if unknown or not changes:
+                raise _BadInputError(
+                    f"send one or more of {', '.join(_AMOUNTS)}; not {', '.join(unknown) or 'an empty object'}"
+                )
+            row = self._find_named(text)
+            values: dict[str, Any] = {_AMOUNTS[name]: self._amount_text(name, value) for name, value in changes.items()}
+            known[row.id] = row
+            rows.append(row._replace(**values))
         with self._shop.store.transaction() as connection:
-            write_variants(connection, [edited], source="hand")
-        return _variant_json(self._find(request))
+            write_variants(connection, rows, known, Writer("hand", who[:120]))
 
     async def list_faults(self, _request: Request) -> object:
         """List the fault rules in force."""
@@ -92,13 +112,9 @@ class Control:
         """Put a fault rule into force."""
         body = await _json_object(request)
         try:
-            kind = FaultKind(body.pop("kind", ""))
-            self._shop.faults.add(FaultRule(kind, **body))
-        except (ValueError, TypeError) as error:
-            known = ", ".join(FaultKind)
-            raise _BadInputError(
-                f"{error}; a fault has a kind ({known}) and may have rate, count, seed, mutations_only"
-            ) from error
+            self._shop.faults.add(read_rule(body))
+        except TypeError as error:
+            raise _BadInputError(str(error)) from error
         return {"faults": self._shop.faults.rules()}
 
     async def clear_faults(self, _request: Request) -> object:
@@ -125,6 +141,7 @@ class Control:
             by_source = dict(reader.fetch_all("SELECT source, count(*) FROM journal GROUP BY source"))
             return {
                 **self._shop.stats.as_json(),
+                "faults_injected": dict(self._shop.faults.hits),
                 "products": reader.fetch_value("SELECT count(*) FROM product"),
                 "variants": reader.fetch_value("SELECT count(*) FROM variant"),
                 "accepted_variant_writes": by_source.get("api", 0),
@@ -132,12 +149,11 @@ class Control:
             }
 
     def _read_journal(self, after: int, limit: int) -> list[tuple[Any, ...]]:
-        sql = f"SELECT {', '.join(_JOURNAL)} FROM journal WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
+        sql = f"SELECT {', '.join(JOURNAL)} FROM journal WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
         with self._shop.store.snapshot() as reader:
             return reader.fetch_all(sql, (after, limit))
 
-    def _find(self, request: Request) -> VariantRow:
-        text = request.path_params["id"]
+    def _find_named(self, text: str) -> VariantRow:
         parsed = parse_gid(text)
         number = _whole_number(text) if parsed is None else parsed.number
         row = None if number is None else find_variant(self._shop.store, number)

@@ -1,5 +1,7 @@
 """`POST /admin/api/{version}/graphql.json`: token, version, price, throttle, execution, the answer's frame."""
 
+import asyncio
+import hashlib
 import re
 import secrets
 import time
@@ -18,7 +20,7 @@ from calibr_sandbox.context import RequestContext
 from calibr_sandbox.cost import actual_cost, requested_cost
 from calibr_sandbox.documents import Document, DocumentCache, RefusedDocumentError
 from calibr_sandbox.errors import ErrorBody, InvalidGlobalIdError, max_cost_exceeded, throttled, translate
-from calibr_sandbox.faults import FaultKind, Faults, drop_connection
+from calibr_sandbox.faults import Fault, FaultKind, Faults, drop_connection, send_half
 from calibr_sandbox.fields import ShopContext
 from calibr_sandbox.stats import Stats
 from calibr_sandbox.store import Store
@@ -64,8 +66,10 @@ class GraphQLEndpoint:
         response = await call.answer()
         if response is None:
             await drop_connection(scope)
-            return
-        await response(scope, receive, send)
+        elif call.is_truncated:
+            await send_half(response, scope, send)
+        else:
+            await response(scope, receive, send)
 
 
 class _Call:
@@ -76,6 +80,7 @@ class _Call:
         self._documents = documents
         self._request = request
         self._headers = {"X-Shopify-API-Version": API_VERSION, "X-Request-Id": secrets.token_hex(8)}
+        self.is_truncated = False
 
     async def answer(self) -> Response | None:
         """Return the response; None stands for a cut connection."""
@@ -97,33 +102,43 @@ class _Call:
             return self._json({"errors": {"query": str(error)}}, status=400)
         except RefusedDocumentError as error:
             return self._json({"errors": error.errors})
-        return self._run(self._shop.bucket(token), _Prepared(document, variables, operation))
-
-    def _run(self, bucket: Bucket, prepared: "_Prepared") -> Response | None:
-        fault = self._shop.faults.pick(is_mutation=prepared.document.is_mutation)
+        fault = self._shop.faults.pick(is_mutation=document.is_mutation, operation=operation)
         if fault is not None:
             self._shop.stats.faults += 1
-        if fault is FaultKind.DROP_BEFORE:
+        kind = None if fault is None else fault.kind
+        if fault is not None and kind is FaultKind.DELAY_BEFORE:
+            await asyncio.sleep(fault.delay_s)
+        response = self._run(
+            self._shop.bucket(token), _Prepared(document, variables, operation, _who(self._request)), fault
+        )
+        if fault is not None and kind is FaultKind.DELAY_AFTER:
+            await asyncio.sleep(fault.delay_s)
+        self.is_truncated = kind is FaultKind.TRUNCATE
+        return response
+
+    def _run(self, bucket: Bucket, prepared: "_Prepared", fault: Fault | None) -> Response | None:
+        kind = None if fault is None else fault.kind
+        if kind is FaultKind.DROP_BEFORE:
             return None
-        if fault is FaultKind.TOO_MANY_REQUESTS:
-            self._headers["Retry-After"] = "2.0"
+        if fault is not None and kind is FaultKind.TOO_MANY_REQUESTS:
+            self._headers["Retry-After"] = str(float(fault.rule.retry_after_s))
             return self._json({"errors": "Exceeded 2 calls per second for api client."}, status=429)
-        if fault is FaultKind.SERVER_ERROR:
+        if kind is FaultKind.SERVER_ERROR:
             return self._json({"errors": "Service Unavailable"}, status=503)
         requested = requested_cost(prepared.document.plan, prepared.variables)
         if requested > MAX_QUERY_COST:
             self._shop.stats.over_cost += 1
             return self._json({"errors": [max_cost_exceeded(requested, MAX_QUERY_COST)]})
-        if fault is FaultKind.THROTTLE or not bucket.take(requested):
+        if kind is FaultKind.THROTTLE or not bucket.take(requested):
             self._shop.stats.throttled += 1
             return self._json({"errors": [throttled()], **_extensions(bucket, requested, None)})
         response = self._execute(bucket, prepared, requested)
-        return None if fault is FaultKind.DROP_AFTER else response
+        return None if kind is FaultKind.DROP_AFTER else response
 
     def _execute(self, bucket: Bucket, prepared: "_Prepared", requested: int) -> Response:
         shop = self._shop
         base_url = str(self._request.base_url).rstrip("/")
-        context = RequestContext(ShopContext(shop.config, shop.store, base_url), shop.store, shop.bulk)
+        context = RequestContext(ShopContext(shop.config, shop.store, base_url), shop.store, shop.bulk, prepared.who)
         result = execute_sync(
             shop.schema,
             prepared.document.ast,
@@ -153,6 +168,14 @@ class _Prepared:
     document: Document
     variables: dict[str, Any]
     operation: str | None
+    who: str
+
+
+def _who(request: Request) -> str:
+    """Who calls, as the journal tells it: a fingerprint of the token, and what the client says of itself."""
+    token = request.headers.get("x-shopify-access-token", "")
+    fingerprint = hashlib.sha256(token.encode()).hexdigest()[:8]
+    return f"api {fingerprint} {request.headers.get('user-agent', '')[:120]}".strip()
 
 
 class _BadBodyError(ValueError):

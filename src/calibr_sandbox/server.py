@@ -4,7 +4,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
@@ -17,18 +17,20 @@ from calibr_sandbox.bulk import BulkOperations
 from calibr_sandbox.config import SandboxConfig
 from calibr_sandbox.control import Control
 from calibr_sandbox.endpoint import GraphQLEndpoint, Shop
-from calibr_sandbox.faults import remember_send
+from calibr_sandbox.faults import FaultRule, remember_send
 from calibr_sandbox.store import Store
 from calibr_sandbox.throttle import Clock
 
 _START_TIMEOUT_S = 20.0
 
 
-def create_app(config: SandboxConfig, clock: Clock = time.monotonic) -> Starlette:
+def create_app(config: SandboxConfig, clock: Clock = time.monotonic, faults: Sequence[FaultRule] = ()) -> Starlette:
     """Open the shop's file and return the application; it closes the file when it is shut down."""
     store = Store(config.db, config.currency)
     executable = schema.build()
     shop = Shop(config, store, executable, BulkOperations(config, store, executable), clock)
+    for rule in faults:
+        shop.faults.add(rule)
 
     @asynccontextmanager
     async def closing(_app: Starlette) -> AsyncIterator[None]:
@@ -42,12 +44,12 @@ def create_app(config: SandboxConfig, clock: Clock = time.monotonic) -> Starlett
     return app
 
 
-def serve(config: SandboxConfig, port: int, announce: Callable[[str], None]) -> None:
-    """Run until SIGTERM or SIGINT. `announce` is given the URL once the server answers."""
+def serve(config: SandboxConfig, port: int, announce: Callable[[str], None], faults: Sequence[FaultRule] = ()) -> None:
+    """Run until SIGTERM or SIGINT, with `faults` from the start. `announce` gets the URL once the server answers."""
     # uvicorn raises the signal again once it has stopped; the end of a server that was asked to stop is no failure.
     signal.signal(signal.SIGTERM, lambda _signal, _frame: None)
     listener = listen(port)
-    server = _AnnouncingServer(_uvicorn(create_app(config)), announce, url_of(listener))
+    server = _AnnouncingServer(_uvicorn(create_app(config, faults=faults)), announce, url_of(listener))
     server.run(sockets=[listener])
 
 

@@ -63,9 +63,29 @@ CREATE TABLE IF NOT EXISTS journal (
   variant_id INTEGER NOT NULL,
   price TEXT NOT NULL,
   compare_at_price TEXT,
-  cost TEXT
+  cost TEXT,
+  at_ms INTEGER NOT NULL DEFAULT 0,
+  who TEXT NOT NULL DEFAULT '',
+  price_before TEXT,
+  compare_at_price_before TEXT,
+  effective INTEGER NOT NULL DEFAULT 1
 );
 """
+# Evidence: what was written and by whom can be added to, and nothing else.
+_EVIDENCE: Final = """
+CREATE TRIGGER IF NOT EXISTS journal_no_update BEFORE UPDATE ON journal
+BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+CREATE TRIGGER IF NOT EXISTS journal_no_delete BEFORE DELETE ON journal
+BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+"""
+_LATER_COLUMNS: Final = {
+    "at_ms": "INTEGER NOT NULL DEFAULT 0",
+    "who": "TEXT NOT NULL DEFAULT ''",
+    "price_before": "TEXT",
+    "compare_at_price_before": "TEXT",
+    "effective": "INTEGER NOT NULL DEFAULT 1",
+}
+"""Columns of the journal that files of an earlier version lack."""
 
 
 class Reader:
@@ -112,6 +132,8 @@ class Store(Reader):
         connection.execute("PRAGMA busy_timeout = 10000")
         connection.execute("PRAGMA cache_size = -65536")
         connection.executescript(_TABLES)
+        _bring_up_to_date(connection)
+        connection.executescript(_EVIDENCE)
         connection.execute("INSERT OR IGNORE INTO meta VALUES ('currency', ?)", (currency,))
         stored = connection.execute("SELECT value FROM meta WHERE key = 'currency'").fetchone()
         super().__init__(connection, threading.RLock(), stored[0])
@@ -140,3 +162,10 @@ class Store(Reader):
             connection.execute("PRAGMA query_only = ON")
             connection.execute("BEGIN")
             yield Reader(connection, threading.RLock(), self.currency)
+
+
+def _bring_up_to_date(connection: sqlite3.Connection) -> None:
+    known = {row[1] for row in connection.execute("PRAGMA table_info(journal)")}
+    for name, kind in _LATER_COLUMNS.items():
+        if name not in known:
+            connection.execute(f"ALTER TABLE journal ADD COLUMN {name} {kind}")

@@ -2,22 +2,36 @@
 
 import sqlite3
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 from calibr_sandbox.rows import VariantRow
 
 Source = Literal["api", "hand"]
-"""Who wrote: a remote call, or a merchant by hand."""
+"""How it was written: by a remote call, or by a merchant by hand."""
 
 
-def write_variants(connection: sqlite3.Connection, rows: list[VariantRow], *, source: Source) -> list[VariantRow]:
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Who writes."""
+
+    source: Source
+    who: str
+
+
+def write_variants(
+    connection: sqlite3.Connection, rows: list[VariantRow], known: Mapping[int, VariantRow], writer: Writer
+) -> list[VariantRow]:
     """Store the rows' values and return the rows as stored, in the order given. Inside a transaction.
 
-    Each row becomes one entry of the journal, even if it changes nothing; the rows of one call share its number.
+    `known` holds the rows as they are. Each row becomes one entry of the journal with the values before and after, even
+    if it changes nothing; the rows of one call share its number.
     """
     if not rows:
         return []
-    now = int(time.time())
+    wall = time.time()
+    now, at_ms = int(wall), int(wall * 1000)
     connection.executemany(
         "UPDATE variant SET sku = ?, barcode = ?, price = ?, compare_at_price = ?, cost = ?, updated_at = ?"
         " WHERE id = ?",
@@ -28,7 +42,23 @@ def write_variants(connection: sqlite3.Connection, rows: list[VariantRow], *, so
     last = connection.execute("SELECT call FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
     call = last[0] + 1 if last else 1
     connection.executemany(
-        "INSERT INTO journal (call, source, at, variant_id, price, compare_at_price, cost) VALUES (?,?,?,?,?,?,?)",
-        [(call, source, now, row.id, row.price, row.compare_at_price, row.cost) for row in rows],
+        "INSERT INTO journal (call, source, at, variant_id, price, compare_at_price, cost, at_ms, who, price_before,"
+        " compare_at_price_before, effective) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+        _entries(rows, known, (call, writer.source, now), (at_ms, writer.who)),
     )
     return [row._replace(updated_at=now) for row in rows]
+
+
+def _entries(
+    rows: list[VariantRow], known: Mapping[int, VariantRow], head: tuple[int, str, int], tail: tuple[int, str]
+) -> list[tuple[object, ...]]:
+    """Journal entries. A variant that comes twice has its first values before the second."""
+    current = dict(known)
+    entries: list[tuple[object, ...]] = []
+    for row in rows:
+        before = current[row.id]
+        current[row.id] = row
+        changed = (before.price, before.compare_at_price, before.cost) != (row.price, row.compare_at_price, row.cost)
+        values = (row.id, row.price, row.compare_at_price, row.cost)
+        entries.append((*head, *values, *tail, before.price, before.compare_at_price, int(changed)))
+    return entries

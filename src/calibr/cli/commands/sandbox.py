@@ -46,9 +46,13 @@ def serve(
     port: Annotated[int, Option(help="0 takes a free port.")] = 0,
     plan: Annotated[StorePlan, Option(help="The store's rate limits.")] = StorePlan.PLUS,
     seed: Seed = 1,
+    faults: Annotated[
+        str | None, Option(help="A JSON file of faults, or `default` for a bad day: lost answers, 429, 5xx, delays.")
+    ] = None,
 ) -> None:
     """Serve the store until Ctrl-C."""
     arguments = ["serve", "--db", str(_file(db)), "--port", str(port), "--plan", plan, "--seed", str(seed)]
+    arguments += ["--faults", faults] if faults is not None else []
     process: subprocess.Popen[bytes] | None = None
     try:
         with held_back():

@@ -54,7 +54,7 @@ class CallTimes:
         return min(LONGEST_RETRY_WAIT_S, self.send_window_s / 6)
 
     def http(self) -> httpx2.Timeout:
-        """The timeouts of the HTTP client: what comes before the first read, and that read, fit into the answer's time."""
+        """The timeouts of the HTTP client: all up to the first read fits into the time of the answer."""
         short_s = min(5.0, self.read_s / 3)
         return httpx2.Timeout(self.read_s, connect=short_s, write=short_s, pool=short_s)
 

@@ -11,10 +11,10 @@ from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
-from hook_server import HookServer, Reply
+from hook_server import HookServer, Reply, SlowPeer
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from calibr.delivery.model import Message, Outcome
+from calibr.delivery.model import Message, Outcome, Verdict
 from calibr.delivery.webhook import AddressPolicy, WebhookReceiver, new_secret, parse_endpoint
 
 _LOOPBACK = AddressPolicy(allow_loopback=True)
@@ -132,7 +132,7 @@ def test_a_proxy_of_the_environment_is_not_used(
         (429, "Wed, 99 Nov 2026 99:99:99 GMT", None),
     ],
 )
-def test_retry_after_in_seconds_is_honored_up_to_a_day(  # noqa: PLR0913 - a table and fixtures
+def test_retry_after_in_seconds_is_honored_up_to_a_day(
     server: HookServer,
     receiver: WebhookReceiver,
     make_message: MakeMessage,
@@ -243,11 +243,11 @@ def test_a_body_that_trickles_after_a_200_is_a_delivery_that_ends_soon(
 
 
 def test_a_server_that_takes_the_body_in_sips_gains_no_time(make_message: MakeMessage) -> None:
-    with _Sipper() as sipper:
+    with SlowPeer() as sipper:
         endpoint = parse_endpoint(f"http://127.0.0.1:{sipper.port}/", _LOOPBACK)
         with closing(WebhookReceiver(endpoint, [new_secret()], policy=_LOOPBACK, timeout_s=0.8)) as receiver:
             began = time.monotonic()
-            verdict = receiver.deliver(make_message(b"1" * 30_000_000))
+            verdict = receiver.deliver(make_message(b"1" * 60_000_000))
         assert verdict.outcome is Outcome.RETRY
         assert time.monotonic() - began < 2.5
 
@@ -262,6 +262,24 @@ def test_a_connection_that_breaks_is_a_retry_and_the_next_one_works(
     assert second.outcome is Outcome.DELIVERED
 
 
+def test_closing_lets_a_delivery_end_and_then_closes_its_connection(
+    server: HookServer, make_message: MakeMessage
+) -> None:
+    server.script(Reply(delay_s=0.3))
+    verdicts: list[Verdict] = []
+    receiver = _receiver(server)
+    thread = threading.Thread(target=lambda: verdicts.append(receiver.deliver(make_message())))
+    thread.start()
+    server.wait_for(1)
+    receiver.close()
+    late = receiver.deliver(make_message())
+    thread.join(5)
+    assert [verdict.outcome for verdict in verdicts] == [Outcome.DELIVERED]
+    assert late.outcome is Outcome.RETRY
+    assert len(server.requests) == 1
+    server.wait_until_idle()
+
+
 def test_a_closed_port_is_a_retry(make_message: MakeMessage) -> None:
     with HookServer() as gone:
         receiver = _receiver(gone)
@@ -272,7 +290,7 @@ def test_a_closed_port_is_a_retry(make_message: MakeMessage) -> None:
 
 
 def test_an_answer_that_is_no_http_is_a_retry(make_message: MakeMessage) -> None:
-    with _Sipper(answer=b"220 mail.example ESMTP\r\n") as mail:
+    with SlowPeer(answer=b"220 mail.example ESMTP\r\n\r\n") as mail:
         endpoint = parse_endpoint(f"http://127.0.0.1:{mail.port}/", _LOOPBACK)
         with closing(WebhookReceiver(endpoint, [new_secret()], policy=_LOOPBACK, timeout_s=5)) as receiver:
             verdict = receiver.deliver(make_message())
@@ -320,7 +338,7 @@ def test_the_certificate_and_the_host_header_follow_the_name_not_the_address(
     )
 
 
-def _timed(server: HookServer, message: Message, timeout_s: float) -> tuple["Verdict", float]:
+def _timed(server: HookServer, message: Message, timeout_s: float) -> tuple[Verdict, float]:
     with closing(_receiver(server, timeout_s=timeout_s)) as receiver:
         began = time.monotonic()
         return receiver.deliver(message), time.monotonic() - began
