@@ -17,7 +17,8 @@ from calibr.connectors import shopify
 from calibr.connectors.port import ConnectorFactory
 from calibr.db import Database, OpenDatabase, ServerUrl
 from calibr.db.migrate import current_revision, head_revision
-from calibr.delivery import Activity, DeliverySettings, Subscribers
+from calibr.delivery import Activity, DeliverySettings, Subscribers, SubscriptionKind
+from calibr.delivery.webhook import AddressPolicy, webhook_kind
 from calibr.http import ApiServices, build_api
 from calibr.http.server import HttpServer
 from calibr.monitor import HealthChecks, Metrics, Probe, configure_logging
@@ -53,7 +54,7 @@ def create_app(settings: Settings) -> Iterator[Application]:
     key = master_key(settings)
     with _opened(settings, key) as opened, ExitStack() as closing:
         database, vault, metrics = opened.database, Vault(key), Metrics()
-        subscribers = _subscribers(vault)
+        subscribers = _subscribers(settings, vault)
         probes: dict[str, Probe] = {"database": partial(_ping, database), "schema": partial(_schema, opened.admin, key)}
         worker = None
         if settings.worker_enabled:
@@ -68,6 +69,7 @@ def create_app(settings: Settings) -> Iterator[Application]:
             database=database,
             vault=vault,
             connectors=_connectors(settings),
+            subscribers=subscribers,
             metrics=metrics,
             health=HealthChecks(probes),
             wake_worker=worker.wake if worker is not None else _nobody_to_wake,
@@ -132,9 +134,11 @@ def _worker(settings: Settings, database: Database, subscribers: Subscribers, me
     return Worker(jobs.workshop(), concurrency=settings.worker_concurrency, metrics=metrics, poll_s=settings.poll_s)
 
 
-def _subscribers(vault: Vault) -> Subscribers:
+def _subscribers(settings: Settings, vault: Vault) -> Subscribers:
     activity = Activity()
-    return Subscribers(vault, projections=MappingProxyType({activity.name: activity}))
+    policy = AddressPolicy(allow_loopback=settings.allow_loopback_webhooks)
+    outside = {SubscriptionKind.WEBHOOK: webhook_kind(policy, settings.delivery_call_s)}
+    return Subscribers(vault, MappingProxyType(outside), MappingProxyType({activity.name: activity}))
 
 
 def _connectors(settings: Settings) -> Mapping[str, ConnectorFactory]:

@@ -40,7 +40,8 @@ class Operation:
         """Send it; ids that are not given are random ones."""
         filled = re.sub(r"{(\w+)}", lambda m: self._value(m[1], ids or {}), self.path)
         headers = {"If-Match": '"1"'} if self.method == "PATCH" else {}
-        return client.request(self.method, filled, json=body, headers=headers)
+        query = {"follow": "false"} if self.path.endswith("/stream") else {}  # else it would never end
+        return client.request(self.method, filled, json=body, headers=headers, params=query)
 
     @staticmethod
     def _value(name: str, ids: dict[str, str]) -> str:

@@ -19,6 +19,8 @@ from calibr.connectors.port import Health
 from calibr.core.errors import Upstream
 from calibr.core.ids import new_uuid
 from calibr.db import Context, Database
+from calibr.delivery import Subscribers, SubscriptionKind
+from calibr.delivery.webhook import AddressPolicy, webhook_kind
 from calibr.http import ApiServices, build_api
 from calibr.http.server import HttpServer
 from calibr.monitor import HealthChecks, Metrics, configure_logging
@@ -41,6 +43,9 @@ def services(database: Database, master_key: bytes, log_lines: io.StringIO) -> A
         database=database,
         vault=Vault(master_key),
         connectors={shopify.KIND: partial(shopify.create, allow_loopback=True), "throttled": ThrottledStore},
+        subscribers=Subscribers(
+            Vault(master_key), {SubscriptionKind.WEBHOOK: webhook_kind(AddressPolicy(allow_loopback=True), 2.0)}
+        ),
         metrics=Metrics(),
         health=HealthChecks({"database": database.ping}),
         wake_worker=lambda: None,

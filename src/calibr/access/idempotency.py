@@ -16,11 +16,11 @@ KEPT_FOR = timedelta(days=30)
 def recall(session: Session, mark: RequestMark) -> StoredAnswer | None:
     """Win the key for this transaction (None: go on, then `remember`), or return the answer that it had before.
 
-    A duplicate in flight is waited for. Lock: the key's row, to the end of the transaction.
+    Lock: the key, to the end of the transaction.
 
     Raises:
         Invalid: `idempotency.key_reused` if the key belongs to another request.
-        Conflict: `idempotency.in_flight` if the first request takes too long.
+        Conflict: `idempotency.in_flight` while the first request is in work.
     """
     if repository.insert_key(session, mark):
         return None

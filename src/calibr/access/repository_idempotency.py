@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import psycopg
-from sqlalchemy import ColumnElement, and_, delete, select, update
+from sqlalchemy import ColumnElement, and_, delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import OperationalError
 
 from calibr.access.model import RequestMark, StoredAnswer
 from calibr.access.tables import idempotency
@@ -25,8 +23,18 @@ class KeyRow:
     headers: dict[str, str]
 
 
+# Held to the end of the transaction, as the key's row is. Asking for it never waits: a duplicate in flight must not
+# hold a connection, of which fifty at once would take all.
+_IN_FLIGHT = text("select pg_try_advisory_xact_lock(hashtextextended(:key, :salt))")
+_SALT = 0x69646B31
+
+
 def insert_key(session: Session, mark: RequestMark) -> bool:
-    """Insert the key; False if it exists. Waits for a transaction that holds it, as long as requests wait for locks."""
+    """Insert the key; False if it exists. Raises Conflict `idempotency.in_flight` while the first one is in work."""
+    names = {"key": f"{session.tenant_id} {mark.token_id} {mark.key}", "salt": _SALT}
+    if not session.execute(_IN_FLIGHT, names).scalar_one():
+        message = f"The first request with the idempotency key {mark.key!r} is still in work; try again."
+        raise Conflict("idempotency.in_flight", message, retryable=True)
     values = {
         "tenant_id": session.tenant_id,
         "token_id": mark.token_id,
@@ -35,15 +43,8 @@ def insert_key(session: Session, mark: RequestMark) -> bool:
         "path": mark.path,
         "request_hash": mark.request_hash,
     }
-    try:
-        statement = insert(idempotency).values(values).on_conflict_do_nothing().returning(idempotency.c.key)
-        inserted = session.execute(statement).one_or_none() is not None
-    except OperationalError as error:
-        if isinstance(error.orig, psycopg.errors.LockNotAvailable):
-            message = f"The first request with the idempotency key {mark.key!r} is still in work; try again."
-            raise Conflict("idempotency.in_flight", message, retryable=True) from error
-        raise
-    return inserted
+    statement = insert(idempotency).values(values).on_conflict_do_nothing().returning(idempotency.c.key)
+    return session.execute(statement).one_or_none() is not None
 
 
 def get_answer(session: Session, mark: RequestMark) -> KeyRow:

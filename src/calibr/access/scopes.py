@@ -17,6 +17,7 @@ class Scope(StrEnum):
     CHANGES_ROLLBACK = "changes:rollback"
     AUDIT_READ = "audit:read"
     TOKENS_WRITE = "tokens:write"
+    SUBSCRIPTIONS_WRITE = "subscriptions:write"
 
 
 class UserRole(StrEnum):

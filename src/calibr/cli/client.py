@@ -1,7 +1,9 @@
 """The REST client of the command line: one door to the API, with idempotency keys, request ids and retries."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -20,6 +22,8 @@ Query = Mapping[str, str | int | None]
 PAGE: Final = 500
 _TIMEOUT: Final = httpx2.Timeout(60, connect=5)
 _ATTEMPTS: Final = 4
+_IN_FLIGHT_S: Final = 60.0
+_ASK_AGAIN_S: Final = 0.3
 _FIRST_ERROR: Final = 400
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -67,10 +71,11 @@ class Client:
         """DELETE; what is gone already is an error of the server."""
         self._send("DELETE", path)
 
-    def lines(self, path: str) -> Iterator[str]:
+    def lines(self, path: str, query: Query | None = None) -> Iterator[str]:
         """Stream a text, line by line."""
+        params = {name: value for name, value in (query or {}).items() if value is not None}
         try:
-            with self._http.stream("GET", path, headers=_request_id()) as response:
+            with self._http.stream("GET", path, params=params, headers=_request_id()) as response:
                 if response.status_code >= _FIRST_ERROR:
                     response.read()
                     _raise_for(response)
@@ -108,7 +113,7 @@ class Client:
         if body is not None:
             content, sent["Content-Type"] = encode(body), "application/json"
         try:
-            response = _repeated(lambda: self._http.request(method, path, params=params, content=content, headers=sent))
+            response = _answered(lambda: self._http.request(method, path, params=params, content=content, headers=sent))
         except httpx2.TransportError as error:
             raise self._unreachable(error) from error
         if response.status_code >= _FIRST_ERROR:
@@ -130,6 +135,17 @@ def _as_written(value: object) -> orjson.Fragment:
     if isinstance(value, JsonNumber):
         return orjson.Fragment(value.text)
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _answered(send: Callable[[], httpx2.Response]) -> httpx2.Response:
+    """The answer; while the server is still at work on a request whose answer was lost, ask again."""
+    until = time.monotonic() + _IN_FLIGHT_S
+    while True:
+        response = _repeated(send)
+        in_flight = response.status_code == HTTPStatus.CONFLICT and b"idempotency.in_flight" in response.content
+        if not in_flight or time.monotonic() > until:
+            return response
+        time.sleep(_ASK_AGAIN_S)
 
 
 @stamina.retry(on=httpx2.TransportError, attempts=_ATTEMPTS, timeout=None, wait_initial=0.1, wait_max=0.5)

@@ -9,6 +9,7 @@ from typing import IO, Annotated, Final
 
 import orjson
 from rich.console import Console
+from rich.text import Text
 from typer import Option
 
 Document = Mapping[str, object] | Sequence[object]
@@ -48,6 +49,14 @@ class Output:
             print_json(document)
         else:
             show(self.page)
+
+    def line(self, document: Document, shown: Text) -> None:
+        """Give one of many results as it comes: a line of JSON to a program, `shown` to a person."""
+        if self.as_json:
+            sys.stdout.buffer.write(orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE))
+            sys.stdout.buffer.flush()
+        else:
+            self.page.print(shown, soft_wrap=True)
 
 
 def print_json(document: Document) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import RowMapping, text
 
 from calibr.db import Session
 from calibr.delivery.model import Message
+from calibr.events import head_seq
 
 LaneNumber = int
 
@@ -94,7 +95,6 @@ def _lane(row: RowMapping) -> ClaimedLane:
     return ClaimedLane(row["lane"], row["pos"], row["fence"], row["attempt"], row["replay_to"], row["released"])
 
 
-_HEAD = text("select seq from calibr.tenant_head")
 _READ = text("""
   select seq, event_id, type, aggregate_type, aggregate_id, at, body, lane % :lanes as lane
   from calibr.event
@@ -106,11 +106,6 @@ _READ = text("""
 WILDCARD = ".*"
 
 
-def head_of(session: Session) -> int:
-    """The sequence number of the last event."""
-    return int(session.execute(_HEAD).scalar_one_or_none() or 0)
-
-
 def read_window(
     session: Session, lanes: Sequence[ClaimedLane], *, count: int, event_types: Sequence[str], size: int
 ) -> Window:
@@ -119,7 +114,7 @@ def read_window(
     Numbers have no gaps, so a window is bounded whatever it holds; a lane that is further than the window gets nothing.
     """
     low = min(lane.pos for lane in lanes)
-    high = min(head_of(session), low + size)
+    high = min(head_seq(session), low + size)
     names: dict[str, Any] = {
         "lanes": count,
         "low": low,

@@ -17,10 +17,9 @@ from calibr.delivery.repository_lanes import (
     WILDCARD,
     forget_inbox,
     forget_inbox_before,
-    head_of,
     reset_lanes,
 )
-from calibr.events import Event, JsonValue, emit
+from calibr.events import Event, JsonValue, emit, head_seq
 from calibr.registry import load_registry
 from calibr.vault import SecretPlace, Vault
 
@@ -74,7 +73,7 @@ def create_subscription(session: Session, new: NewSubscription, *, kinds: Kinds,
     kind, rules = _kind(new.kind, kinds)
     if new.lanes not in LANE_COUNTS:
         raise _bad("lanes", new.lanes, f"must be one of {', '.join(map(str, LANE_COUNTS))}")
-    head = head_of(session)
+    head = head_seq(session)
     pos = head if new.from_seq is None else min(max(new.from_seq, 0), head)
     subscription_id, secret = new_uuid(), rules.new_secret() if rules.new_secret else None
     values = {
@@ -156,7 +155,7 @@ def replay(
     A worker that is at it loses its lanes; what it delivers late has no effect on positions.
     """
     known = repository.lock_subscription(session, subscription_id)
-    head = head_of(session)
+    head = head_seq(session)
     if known.kind is SubscriptionKind.PROJECTION:
         from_seq = 0
         forget_inbox(session, known.name)

@@ -75,7 +75,7 @@ class Authorized:
     async def __call__(self, request: Request) -> Caller:
         """Authenticate, ask for the scope, and bind who it is to the log lines of this request."""
         services: ApiServices = request.app.state.services
-        principal = await run_in_threadpool(access.authenticate, services.database, _bearer(request))
+        principal = await run_in_threadpool(access.authenticate, services.database, bearer_of(request))
         context = Context(
             tenant_id=principal.tenant_id,
             actor=principal.actor,
@@ -92,7 +92,8 @@ class Authorized:
         return Caller(services, principal, context, mark)
 
 
-def _bearer(request: Request) -> str:
+def bearer_of(request: Request) -> str:
+    """The text of the token that a request carries. Raises Unauthenticated if it carries none."""
     header = request.headers.get("authorization", "")
     if header[: len(BEARER)].lower() != BEARER:
         raise access.refused()
@@ -127,3 +128,4 @@ ChangesApply = Annotated[Caller, Depends(Authorized(Scope.CHANGES_APPLY))]
 ChangesRollback = Annotated[Caller, Depends(Authorized(Scope.CHANGES_ROLLBACK))]
 AuditRead = Annotated[Caller, Depends(Authorized(Scope.AUDIT_READ))]
 TokensWrite = Annotated[Caller, Depends(Authorized(Scope.TOKENS_WRITE))]
+SubscriptionsWrite = Annotated[Caller, Depends(Authorized(Scope.SUBSCRIPTIONS_WRITE))]

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from calibr.core.errors import CalibrError
 from calibr.http import openapi, problem
 from calibr.http.edge import EdgeMiddleware
+from calibr.http.event_stream import Streams
 from calibr.http.routes import ROUTERS, TAGS
 from calibr.http.services import ApiServices
 
@@ -35,6 +36,7 @@ def build_api(services: ApiServices) -> FastAPI:
     )
     app.state.services = services
     app.state.routers = ROUTERS
+    app.state.streams = Streams()
     for router in ROUTERS:
         app.include_router(router)
     app.add_middleware(EdgeMiddleware, metrics=services.metrics)

@@ -32,6 +32,7 @@ class HttpServer:
             date_header=True,
             timeout_graceful_shutdown=GRACE_S,
         )
+        self._app = app
         self._server = uvicorn.Server(config)
         self._thread: threading.Thread | None = None
 
@@ -59,6 +60,9 @@ class HttpServer:
 
     def stop(self) -> None:
         """End gracefully; also closes the socket if it never served."""
+        # Streams never end by themselves, and the server waits for its requests.
+        if (streams := getattr(getattr(self._app, "state", None), "streams", None)) is not None:
+            streams.is_stopping = True
         self._server.should_exit = True
         if self._thread is not None:
             self._thread.join(GRACE_S + 5)

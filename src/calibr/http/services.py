@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from calibr.connectors.port import ConnectorFactory
 from calibr.db import Database
+from calibr.delivery import Subscribers
 from calibr.monitor import HealthChecks, Metrics
 from calibr.vault import Vault
 
@@ -20,6 +21,7 @@ class ApiServices:
     database: Database
     vault: Vault
     connectors: Mapping[str, ConnectorFactory]
+    subscribers: Subscribers
     metrics: Metrics
     health: HealthChecks
     wake_worker: Callable[[], None]

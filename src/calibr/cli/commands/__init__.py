@@ -5,12 +5,25 @@ from typing import Annotated, Final
 
 from typer import Option, Typer
 
-from calibr.cli.commands import access, catalog, changes, connections, demo, look, rules, sandbox, server
+from calibr.cli.commands import (
+    access,
+    catalog,
+    changes,
+    connections,
+    demo,
+    events,
+    look,
+    rules,
+    sandbox,
+    server,
+    subscriptions,
+)
 from calibr.cli.declare import command
 
 START: Final = "Start here"
 WORK: Final = "Prices"
 STORES: Final = "Stores"
+EVENTS: Final = "Events"
 HOST: Final = "This installation"
 PEOPLE: Final = "People"
 
@@ -41,6 +54,8 @@ def build(version: Callable[[bool], None]) -> Typer:
     app.add_typer(rules.app, rich_help_panel=WORK)
     app.add_typer(look.audit, rich_help_panel=WORK)
     app.add_typer(look.schemas, rich_help_panel=WORK)
+    app.add_typer(events.app, rich_help_panel=EVENTS)
+    app.add_typer(subscriptions.app, rich_help_panel=EVENTS)
     app.add_typer(connections.connect, rich_help_panel=STORES)
     app.add_typer(connections.connections, rich_help_panel=STORES)
     command(app, "sync", panel=STORES)(connections.sync)

@@ -2,6 +2,7 @@
 
 from calibr.delivery.webhook.addresses import AddressPolicy
 from calibr.delivery.webhook.endpoint import Endpoint, parse_endpoint
+from calibr.delivery.webhook.kind import webhook_kind
 from calibr.delivery.webhook.schedule import (
     WEBHOOK_ATTEMPTS,
     check_secret,
@@ -23,4 +24,5 @@ __all__ = [
     "parse_endpoint",
     "projection_delay_s",
     "webhook_delay_s",
+    "webhook_kind",
 ]

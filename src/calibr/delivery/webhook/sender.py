@@ -10,7 +10,7 @@ from typing import Final
 import httpcore2
 from standardwebhooks import Webhook
 
-from calibr.delivery.model import Message, Outcome, Verdict
+from calibr.delivery.model import Message, Outcome, Ready, Verdict
 from calibr.delivery.webhook.addresses import AddressPolicy
 from calibr.delivery.webhook.endpoint import Endpoint
 from calibr.delivery.webhook.schedule import check_secret
@@ -65,6 +65,14 @@ class WebhookReceiver:
         except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
             return _retry(_broken(self._host, error))
         return judge(answer)
+
+    def prepare(self) -> Ready:
+        """A webhook is ready until a delivery shows otherwise, and keeps nothing that could be lost."""
+        return Ready()
+
+    def confirm(self) -> bool:
+        """An answer is all that a webhook says."""
+        return True
 
     def close(self) -> None:
         """End all connections; a delivery that is under way keeps its own to its end."""

@@ -1,6 +1,16 @@
 """The routers, one file per feature. A handler reads as its permission, its input and one call of the feature."""
 
-from calibr.http.routes import audit, catalog, connections, operations, plans, price_changes, tenancy
+from calibr.http.routes import (
+    audit,
+    catalog,
+    connections,
+    events,
+    operations,
+    plans,
+    price_changes,
+    subscriptions,
+    tenancy,
+)
 
 ROUTERS = (
     operations.router,
@@ -10,6 +20,8 @@ ROUTERS = (
     price_changes.router,
     plans.router,
     audit.router,
+    events.router,
+    subscriptions.router,
 )
 
 TAGS = [
@@ -18,5 +30,6 @@ TAGS = [
     {"name": "connections", "description": "Links to stores, and their syncs."},
     {"name": "catalog", "description": "Products, price lists and prices, as the stores have them."},
     {"name": "price changes", "description": "From a rule to a plan, an approval, an apply run and back."},
+    {"name": "events", "description": "The event log, as a list and as a stream, and who else gets it."},
     {"name": "audit", "description": "What happened, and the schemas of what is stored about it."},
 ]
