@@ -12,6 +12,7 @@ from typer.main import get_command
 
 from calibr.cli import commands
 from calibr.db import Database
+from calibr.delivery import Subscribers
 from calibr.http import ApiServices, build_api
 from calibr.monitor import HealthChecks, Metrics
 from calibr.registry import load_registry
@@ -85,6 +86,7 @@ def _openapi() -> Mapping[str, Any]:
         database=nowhere,
         vault=Vault(bytes(32)),
         connectors={},
+        subscribers=Subscribers(Vault(bytes(32))),
         metrics=Metrics(),
         health=HealthChecks({}),
         wake_worker=lambda: None,
