@@ -54,7 +54,7 @@ def again(processes: Processes, server: Launched, data_dir: Path) -> None:
 
 
 def fire(url: str, headers: dict[str, str], patience_s: float, kill: Callable[[], None]) -> list[tuple[int, bytes]]:
-    """Send one request from many clients, each until it is answered; kill at the first answer or the end of patience."""
+    """Send one request from many clients until each is answered; kill at the first answer or the end of patience."""
     first, start = threading.Event(), threading.Barrier(AT_ONCE)
 
     def send(number: int) -> tuple[int, bytes]:
