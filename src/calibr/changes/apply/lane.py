@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from sqlalchemy import RowMapping
 
 from calibr.catalog import ListingRef, listing_refs
-from calibr.changes.apply.batch import run_batch
+from calibr.changes.apply.core import run_batch
 from calibr.changes.apply.decide import ClaimedItem
+from calibr.changes.apply.item_store import SqlItemStore
 from calibr.changes.apply.store_run import StoreRun
 from calibr.changes.lifecycle import IN_FLIGHT_ITEM_STATES, ChangeState, ItemState
 from calibr.changes.model import ItemKey, Price
@@ -46,7 +47,7 @@ def work_through(run: StoreRun, stop: threading.Event) -> None:
                 break
             claimed = _claim(run)
             if claimed.items:
-                flying.add(pool.submit(run_batch, run, claimed.items))
+                flying.add(pool.submit(run_batch, SqlItemStore(run), run, run.settings, claimed.items))
             elif flying:
                 flying = _landed(flying, below=len(flying))
             elif claimed.wait_s is None:

@@ -1,24 +1,19 @@
-"""One batch of claimed items: read, decide, mark as sent, write, read back, settle.
-
-Two transactions around the write. Before it, every item that will be sent is marked; after it, state, price history and
-events are settled together. Whatever happens in between leaves items that the next reading decides about.
-"""
+"""The items of a plan in PostgreSQL: decisions, events, price history and counts of a batch are one transaction."""
 
 import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from math import ceil
+from dataclasses import dataclass, replace
 
 from calibr.catalog import NewPrice, record_prices
-from calibr.changes.apply.decide import ClaimedItem, Decision, Permission, after_reading, after_writing
+from calibr.changes.apply.core import Decide
+from calibr.changes.apply.decide import ClaimedItem, Decision, Permission
 from calibr.changes.apply.item_events import events_of
 from calibr.changes.apply.settings import backoff_s
 from calibr.changes.apply.store_run import THROTTLED, StoreRun
 from calibr.changes.lifecycle import ChangeState, ItemState
 from calibr.changes.repository import move_counts
 from calibr.changes.repository_items import Settlement, mark_sending, reopen, settle
-from calibr.connectors.port import RemotePrice, WriteOutcome, WriteResult
 from calibr.core.ids import EventId
 from calibr.db import Session
 from calibr.events import emit
@@ -30,61 +25,27 @@ Moved = Counter[ItemState]
 """Net change of the number of items in each state."""
 
 
-def run_batch(run: StoreRun, items: Sequence[ClaimedItem]) -> None:
-    """Take a batch as far as it goes. Raises LeaseLost, and leaves the items to whoever took over."""
-    seen = run.read(items)
-    if seen is None:
-        _postpone(run, items)
-        return
-    sent = _settle_reading(run, items, seen)
-    if sent:
-        results = run.write(sent)
-        _settle_writing(run, sent, results, run.read(sent) or {})
+@dataclass(frozen=True, slots=True)
+class SqlItemStore:
+    """See `core.ItemStore`."""
 
+    run: StoreRun
 
-def _postpone(run: StoreRun, items: Sequence[ClaimedItem]) -> None:
-    """The store could not be read: nothing was sent, and what may have been written stays unknown."""
-    with run.session() as session:
-        run.lease.lock(session)
-        moved = _write_down(run, session, [Decision(item, _postponed(item), code="store_unreadable") for item in items])
-    _tell(run, moved)
-
-
-def _postponed(item: ClaimedItem) -> ItemState:
-    return ItemState.UNKNOWN if item.may_be_written else ItemState.RETRY_WAIT
-
-
-def _settle_reading(run: StoreRun, items: Sequence[ClaimedItem], seen: dict[str, RemotePrice]) -> list[ClaimedItem]:
-    """Settle what the reading decides, mark the rest as sent, and return it."""
-    attempts = run.settings.max_attempts
-    with run.session() as session:
-        permission = _PERMISSIONS.get(run.lease.lock(session), Permission.HOLD)
-        decisions = [after_reading(item, seen.get(item.external_id or ""), permission, attempts) for item in items]
-        again = [d.item.key.product_id for d in decisions if d.item.may_be_written and d.target in _BACK_TO_CLAIMED]
-        reopen(session, run.lot, again)
-        moved = _write_down(run, session, [d for d in decisions if d.target is not ItemState.SENDING])
-        ready = [d.item for d in decisions if d.target is ItemState.SENDING]
-        marked = mark_sending(session, run.lot, [item.key.product_id for item in ready])
-        sent = [item for item in ready if item.key.product_id in marked]
-        _count(run, session, _moved((item.state, ItemState.SENDING) for item in sent))
-    _tell(run, moved)
-    return [replace(item, state=ItemState.SENDING, attempt=item.attempt + 1) for item in sent]
-
-
-def _settle_writing(
-    run: StoreRun, sent: Sequence[ClaimedItem], results: dict[str, WriteResult], shown: dict[str, RemotePrice]
-) -> None:
-    decisions = []
-    for item in sent:
-        result, read_back = results.get(item.external_id or ""), shown.get(item.external_id or "")
-        decision = after_writing(item, result, read_back)
-        if decision.target is ItemState.UNKNOWN and (result is None or result.outcome is WriteOutcome.UNKNOWN):
-            decision = replace(decision, retry_after_s=ceil(run.settings.margin_s))
-        decisions.append(decision)
-    with run.session() as session:
-        run.lease.lock(session)
-        moved = _write_down(run, session, decisions)
-    _tell(run, moved)
+    def settle(self, decide: Decide) -> list[ClaimedItem]:
+        """Decide under the lock of the change; write decisions, mark what is about to be sent."""
+        run = self.run
+        with run.session() as session:
+            permission = _PERMISSIONS.get(run.lease.lock(session), Permission.HOLD)
+            decisions = decide(permission)
+            again = [d.item.key.product_id for d in decisions if d.item.may_be_written and d.target in _BACK_TO_CLAIMED]
+            reopen(session, run.lot, again)
+            moved = _write_down(run, session, [d for d in decisions if d.target is not ItemState.SENDING])
+            ready = [d.item for d in decisions if d.target is ItemState.SENDING]
+            marked = mark_sending(session, run.lot, [item.key.product_id for item in ready]) if ready else set()
+            sent = [item for item in ready if item.key.product_id in marked]
+            _count(run, session, _moved((item.state, ItemState.SENDING) for item in sent))
+        _tell(run, moved)
+        return [replace(item, state=ItemState.SENDING, attempt=item.attempt + 1) for item in sent]
 
 
 def _write_down(run: StoreRun, session: Session, decisions: Sequence[Decision]) -> Moved:
