@@ -1,0 +1,7 @@
+"""Where the chaos tests find what they share."""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE / "simulation"), str(HERE.parent / "support")]
