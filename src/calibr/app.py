@@ -18,6 +18,7 @@ from calibr.connectors.port import ConnectorFactory
 from calibr.db import Database, OpenDatabase, ServerUrl
 from calibr.db.migrate import current_revision, head_revision
 from calibr.delivery import Activity, DeliverySettings, Subscribers, SubscriptionKind
+from calibr.delivery.jetstream import jetstream_kind
 from calibr.delivery.webhook import AddressPolicy, webhook_kind
 from calibr.http import ApiServices, build_api
 from calibr.http.server import HttpServer
@@ -138,6 +139,10 @@ def _subscribers(settings: Settings, vault: Vault) -> Subscribers:
     activity = Activity()
     policy = AddressPolicy(allow_loopback=settings.allow_loopback_webhooks)
     outside = {SubscriptionKind.WEBHOOK: webhook_kind(policy, settings.delivery_call_s)}
+    if settings.nats_url is not None:
+        outside[SubscriptionKind.JETSTREAM] = jetstream_kind(
+            settings.nats_url.get_secret_value(), settings.delivery_call_s
+        )
     return Subscribers(vault, MappingProxyType(outside), MappingProxyType({activity.name: activity}))
 
 

@@ -78,7 +78,7 @@ class Settings(BaseSettings):
     """No delivery to a subscriber takes longer."""
     allow_loopback_webhooks: bool = False
     """Whether a webhook may lead to this machine, which only tests and rehearsals need."""
-    nats_url: str | None = None
+    nats_url: SecretStr | None = None
     """The NATS server with JetStream that subscriptions of kind `jetstream` publish to; absent: there is none."""
 
     @classmethod
@@ -125,7 +125,7 @@ class Settings(BaseSettings):
         return value.lower() if isinstance(value, str) else value
 
 
-SECRET_FIELDS = frozenset({"database_url", "secret_key"})
+SECRET_FIELDS = frozenset({"database_url", "nats_url", "secret_key"})
 
 
 def _readable(error: ValidationError) -> Invalid:

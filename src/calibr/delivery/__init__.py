@@ -17,7 +17,7 @@ from calibr.delivery.reads import DeadLetter, Standing, list_dead_letters, list_
 from calibr.delivery.relay import DeliverySettings, Relay, RelayHooks
 from calibr.delivery.repository import get_subscription
 from calibr.delivery.repository_activity import DayActivity, list_activity
-from calibr.delivery.repository_lanes import due_subscriptions
+from calibr.delivery.repository_lanes import due_subscriptions, streams
 from calibr.delivery.service import (
     Created,
     KindRules,
@@ -77,5 +77,6 @@ __all__ = [
     "resume",
     "rotate_secret",
     "standing",
+    "streams",
     "update_subscription",
 ]

@@ -97,15 +97,22 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What a receiver says of itself before some work.
+    """What a receiver says of itself before some work: why it cannot take anything, or what it holds.
 
-    `remote` is remembered with the subscription; `is_lost`: it no longer holds what it had taken, so that everything
-    must be sent anew; `problem`: why it cannot take anything now.
+    `remote` is remembered with the subscription, `created` and `last_seq` of what keeps the messages. If it is another
+    one the next time, or has become shorter, then messages are lost and all is sent anew.
     """
 
     remote: dict[str, Any] = field(default_factory=dict)
-    is_lost: bool = False
     problem: str | None = None
+
+    def has_lost(self, known: dict[str, Any]) -> bool:
+        """Whether it no longer holds what it did when `known` was remembered."""
+        if not known:
+            return False
+        return known.get("created") != self.remote.get("created") or (
+            int(self.remote.get("last_seq", 0)) < int(known.get("last_seq", 0))
+        )
 
 
 class Receiver(Protocol):

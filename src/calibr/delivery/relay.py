@@ -18,7 +18,7 @@ from calibr.db import Context, Database, Role, Session
 from calibr.delivery import repository
 from calibr.delivery.core import Progress, Rules, Schedule, redeliver, work_lane
 from calibr.delivery.health import judge_failing, tell_parked
-from calibr.delivery.model import Message, Projection, Receiver, Subscription, SubscriptionKind
+from calibr.delivery.model import Message, Projection, Ready, Receiver, Subscription, SubscriptionKind
 from calibr.delivery.repository_lanes import (
     ClaimedLane,
     LaneSettlement,
@@ -174,14 +174,23 @@ class _Round:
             with self._relay.session() as session:
                 repository.note_outcome(session, self._subscription.id, failed=True)
             return False
-        if not ready.is_lost and ready.remote == self._subscription.remote:
+        if ready.remote == self._subscription.remote:
             return True
+        return self._remember(ready)
+
+    def _remember(self, ready: Ready) -> bool:
+        """Keep what the receiver holds now; begin anew if that is less than it was."""
+        id_ = self._subscription.id
         with self._relay.session() as session:
-            known = repository.lock_subscription(session, self._subscription.id)
-            if ready.is_lost and known.remote == self._subscription.remote:
-                log.warning("delivery.rebuilt", subscription_id=str(known.id), remote=ready.remote)
-                reset_lanes(session, known.id, pos=0, replay_to=0)
-            self._subscription = repository.update_subscription(session, known.id, {"remote": ready.remote})
+            known = repository.lock_subscription(session, id_)
+            if ready.has_lost(known.remote):
+                ready = self._receiver.prepare()  # another worker may have been faster in telling of newer messages
+                if ready.problem is not None:
+                    return False
+            if ready.has_lost(known.remote):
+                log.warning("delivery.rebuilt", subscription_id=str(id_), known=known.remote, found=ready.remote)
+                reset_lanes(session, id_, pos=0, replay_to=0)
+            self._subscription = repository.update_subscription(session, id_, {"remote": ready.remote})
         return True
 
     def _work(self, lane: ClaimedLane, window: Window, parked: set[tuple[str, str]]) -> bool:

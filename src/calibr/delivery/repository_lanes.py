@@ -58,6 +58,7 @@ _DUE = """
     and (l.lease_until is null or l.lease_until < clock_timestamp())
 """
 _DUE_SUBSCRIPTIONS = text(f"select distinct s.id {_DUE} order by s.id")
+_STREAMS = text("select id from calibr.subscription where kind = 'jetstream' and state = 'active' order by id")
 _CLAIM = text(f"""
   with due as (
     select l.subscription_id, l.lane {_DUE} and l.subscription_id = :subscription
@@ -76,6 +77,11 @@ _LOCK_DUE = text(f"""
 def due_subscriptions(session: Session) -> list[UUID]:
     """Subscriptions with a lane that has work, is due, and is in nobody's hands."""
     return list(session.execute(_DUE_SUBSCRIPTIONS).scalars())
+
+
+def streams(session: Session) -> list[UUID]:
+    """Active subscriptions whose receivers keep messages, and might lose them while nothing happens."""
+    return list(session.execute(_STREAMS).scalars())
 
 
 def claim_lanes(

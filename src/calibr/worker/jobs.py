@@ -3,11 +3,14 @@
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Final
+from uuid import UUID
 
 from calibr import access, catalog, delivery
 from calibr.changes import reads as change_reads
@@ -23,6 +26,7 @@ from calibr.vault import Vault
 from calibr.worker.loop import Job, JobKind, Workshop
 
 ACTOR = "system:worker"
+LOOK_EVERY_S: Final = 10.0
 KIND_OF_STATE = MappingProxyType({
     ChangeState.PREVIEWING: JobKind.PREVIEW,
     ChangeState.APPLYING: JobKind.APPLY,
@@ -50,6 +54,7 @@ class Jobs:
     subscribers: Subscribers
     metrics: Metrics
     settings: JobSettings
+    looked_at: dict[Job, float] = field(default_factory=dict)
 
     def workshop(self) -> Workshop:
         """What the loop needs."""
@@ -70,8 +75,18 @@ class Jobs:
         with self._session(tenant_id) as session:
             syncs = [Job(JobKind.SYNC, tenant_id, sync_id) for sync_id in catalog.find_syncs(session)]
             work = [Job(KIND_OF_STATE[state], tenant_id, id_) for id_, state in change_reads.list_work(session)]
-            due = [Job(JobKind.DELIVER, tenant_id, id_) for id_ in delivery.due_subscriptions(session)]
+            due = [_delivery(tenant_id, id_) for id_ in delivery.due_subscriptions(session)]
+            kept = [_delivery(tenant_id, id_) for id_ in delivery.streams(session)]
+            due += [job for job in kept if job not in due and self._is_time(job)]
         return syncs + work + due
+
+    def _is_time(self, job: Job) -> bool:
+        """Whether to look at a stream that has nothing due: it may have lost what it held."""
+        now = time.monotonic()
+        if now - self.looked_at.get(job, float("-inf")) < LOOK_EVERY_S:
+            return False
+        self.looked_at[job] = now
+        return True
 
     def sync(self, job: Job, _stop: threading.Event) -> None:
         """Read a store's catalog."""
@@ -157,6 +172,10 @@ class Jobs:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _delivery(tenant_id: TenantId, subscription_id: UUID) -> Job:
+    return Job(JobKind.DELIVER, tenant_id, subscription_id)
 
 
 def _context(tenant_id: TenantId) -> Context:

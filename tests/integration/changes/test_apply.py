@@ -11,7 +11,7 @@ from sqlalchemy import text
 from stores import FakeConnector, Shop
 
 from calibr.changes import service
-from calibr.changes.apply import RunHooks, run_apply
+from calibr.changes.apply import RunHooks, item_store, run_apply
 from calibr.changes.lifecycle import ChangeState, ItemState
 from calibr.changes.model import Item, Price
 from calibr.changes.reads import list_items, list_work, progress
@@ -55,6 +55,22 @@ class Raiser:
         if self.left:
             self.left -= 1
             raise self.error
+
+
+def test_a_settlement_that_fails_leaves_neither_event_nor_state(
+    journey: Journey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_session: object, written: list[object], **_: object) -> None:
+        if written:
+            raise RuntimeError("after the events, before the commit")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(item_store, "record_prices", fail)
+        with pytest.raises(RuntimeError):
+            journey.run()
+
+    assert journey.audit("price.changed") == []
+    assert ItemState.APPLIED not in {item.state for item in items_of(journey).values()}
 
 
 def test_every_written_price_has_its_event_and_its_version(journey: Journey) -> None:

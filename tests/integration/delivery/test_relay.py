@@ -263,7 +263,7 @@ def test_what_a_receiver_lost_is_sent_anew(office: Office) -> None:
     office.deliver(hook)
     first = len(office.receiver.got)
 
-    office.receiver.ready = lambda: Ready({"created": "2"}, is_lost=True)
+    office.receiver.ready = lambda: Ready({"created": "2"})
     office.deliver(hook)
 
     assert first == 3

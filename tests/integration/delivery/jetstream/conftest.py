@@ -1,0 +1,6 @@
+"""Where these tests find what they share."""
+
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[3] / "support")]
