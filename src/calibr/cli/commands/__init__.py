@@ -13,6 +13,7 @@ from calibr.cli.commands import (
     demo,
     events,
     look,
+    rehearse,
     rules,
     sandbox,
     server,
@@ -49,6 +50,7 @@ def build(version: Callable[[bool], None]) -> Typer:
 
     command(app, "demo", panel=START)(demo.demo)
     app.add_typer(sandbox.app, rich_help_panel=START)
+    command(app, "rehearse", panel=START)(rehearse.rehearse)
     app.add_typer(changes.build(), rich_help_panel=WORK)
     command(app, "products", panel=WORK)(catalog.products)
     app.add_typer(rules.app, rich_help_panel=WORK)

@@ -146,7 +146,7 @@ def _await_ready(process: "subprocess.Popen[bytes]", name: str, log: Path) -> di
             line += chunk
     with suppress(ValueError):
         ready = json.loads(line)
-        if isinstance(ready, dict) and "url" in ready:
+        if isinstance(ready, dict) and ready.get("event") == "ready":
             return ready
     said = log.read_text(errors="replace").strip() or line.decode(errors="replace")
     refused = _ended(process) == REFUSED

@@ -1,0 +1,198 @@
+"""Kills workers, stops them for longer than their lease, and edits prices by hand, paced by how much is done."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from calibr.cli.client import Client
+from calibr.cli.demo.processes import Launched
+from calibr.cli.failures import FAILED, CliError
+from calibr.cli.rehearse.stage import LOOPBACK, Stage
+from calibr.cli.rehearse.wish import LEASE_S, TIMES
+
+LOOK_EVERY_S: Final = 0.05
+STUCK_S: Final = 60.0
+SPREAD: Final = 0.9
+OVER: Final = frozenset({"applied", "partially_applied", "failed", "aborted"})
+
+
+@dataclass(slots=True)
+class Harm:
+    """What was done, and how long each kill held the work up."""
+
+    kills: int = 0
+    zombies: int = 0
+    edits: int = 0
+    resumed_s: list[float] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Worker:
+    launched: Launched
+    stopped_until: float = 0.0
+
+
+class Crew:
+    """The workers of a rehearsal: always as many as wanted, whoever is killed."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._workers = [self._start() for _ in range(stage.plan.workers)]
+
+    def wait_ready(self) -> None:
+        """Wait until all of them are at work."""
+        for worker in self._workers:
+            worker.launched.await_ready()
+
+    def kill(self, chance: random.Random) -> None:
+        """Kill one of the workers that are not stopped, and start another one."""
+        living = [w for w in self._workers if not w.stopped_until]
+        victim = chance.choice(living or self._workers)
+        victim.launched.process.kill()
+        victim.launched.process.wait()
+        self._stage.processes.running.remove(victim.launched)
+        self._workers[self._workers.index(victim)] = self._start()
+
+    def stop_one(self, chance: random.Random) -> bool:
+        """Stop a worker for longer than its lease. It wakes up as a zombie."""
+        living = [w for w in self._workers if not w.stopped_until]
+        if len(living) < 2:  # noqa: PLR2004 - somebody has to take over
+            return False
+        victim = chance.choice(living)
+        os.kill(victim.launched.process.pid, signal.SIGSTOP)
+        victim.stopped_until = time.monotonic() + LEASE_S * (1.1 + 0.4 * chance.random())
+        return True
+
+    def wake(self, *, everybody: bool = False) -> None:
+        """Let stopped workers go on whose time has come."""
+        for worker in self._workers:
+            if worker.stopped_until and (everybody or worker.stopped_until <= time.monotonic()):
+                os.kill(worker.launched.process.pid, signal.SIGCONT)
+                worker.stopped_until = 0.0
+
+    def _start(self) -> _Worker:
+        environment = {**LOOPBACK, **TIMES, "CALIBR_LOG_LEVEL": "info", "CALIBR_LOG_FORMAT": "json"}
+        arguments = ["calibr", "worker", "--json", "--data-dir", str(self._stage.place.data_dir)]
+        return _Worker(self._stage.processes.launch("worker", arguments, environment))
+
+
+@dataclass(slots=True)
+class Nemesis:
+    """Does so much harm to one change, evenly over its items. `told` hears of the progress."""
+
+    stage: Stage
+    crew: Crew
+    change_id: str
+    kills: int
+    zombies: int
+    edits: int
+    told: Callable[[int, int, Harm], None]
+    harm: Harm = field(default_factory=Harm)
+
+    def run(self, chance: random.Random) -> str:
+        """Go on until the change has ended; returns its state. Raises CliError when nothing moves any more."""
+        edits = Edits(self.stage, self.change_id, self.edits, chance)
+        edits.before()
+        self.stage.author.post(f"/v1/price-changes/{self.change_id}/apply")
+        moved_at, done_before, killed_at = time.monotonic(), 0, 0.0
+        while True:
+            state, done, total = self._look()
+            now = time.monotonic()
+            if done > done_before:
+                if killed_at:
+                    self.harm.resumed_s.append(now - killed_at)
+                    killed_at = 0.0
+                moved_at, done_before = now, done
+            if state in OVER:
+                self.crew.wake(everybody=True)
+                self.harm.edits = edits.made
+                return state
+            if now - moved_at > STUCK_S:
+                raise CliError(f"nothing has moved for {STUCK_S:.0f} s: {done} of {total} items are done", FAILED)
+            killed_at = self._harm(done / max(total, 1), chance, killed_at, now)
+            edits.during(done / max(total, 1))
+            self.crew.wake()
+            self.told(done, total, self.harm)
+            time.sleep(LOOK_EVERY_S)
+
+    def _harm(self, share: float, chance: random.Random, killed_at: float, now: float) -> float:
+        """One kill or stop at a time, and the next one only once the work has gone on."""
+        if killed_at:
+            return killed_at
+        if self.harm.kills < self.kills and share >= SPREAD * self.harm.kills / self.kills:
+            self.crew.kill(chance)
+            self.harm.kills += 1
+            return now
+        if self.harm.zombies < self.zombies and share >= SPREAD * (self.harm.zombies + 0.5) / self.zombies:
+            self.harm.zombies += self.crew.stop_one(chance)
+        return 0.0
+
+    def _look(self) -> tuple[str, int, int]:
+        counts: dict[str, int]
+        with self.stage.admin() as admin:
+            row = admin.execute(
+                "select state, counts from calibr.price_change where id = %s", [self.change_id]
+            ).fetchone()
+        state, counts = (str(row[0]), dict(row[1])) if row else ("", {})
+        open_ = sum(counts.get(s, 0) for s in ("pending", "claimed", "sending", "unknown", "retry_wait"))
+        total = sum(n for s, n in counts.items() if s != "skipped")
+        return state, total - open_, total
+
+
+class Edits:
+    """Prices that somebody else changes: some before the run, some far ahead of it, some behind it.
+
+    Never right where the run is: between reading a price and writing it nobody can see an edit, since a store has no
+    compare-and-set for prices. Here it would only be chance.
+    """
+
+    def __init__(self, stage: Stage, change_id: str, count: int, chance: random.Random) -> None:
+        self._stage = stage
+        self._chance = chance
+        self._count = count
+        self._variants = _variants(stage, change_id) if count else []
+        self._phases = [(0.15, 0.85, 1.0), (0.75, 0.0, 0.3)]
+        self.made = 0
+
+    def before(self) -> None:
+        """A third of the edits, anywhere, while nothing runs."""
+        self._edit(0.0, 1.0)
+
+    def during(self, share: float) -> None:
+        """The next third of them, once enough is done."""
+        if self._phases and share >= self._phases[0][0]:
+            _, low, high = self._phases.pop(0)
+            self._edit(low, high)
+
+    def _edit(self, low: float, high: float) -> None:
+        places = self._variants[int(len(self._variants) * low) : int(len(self._variants) * high)]
+        chosen: Sequence[str] = self._chance.sample(places, min(len(places), -(-self._count // 3)))
+        if chosen:
+            body = {"edits": [{"id": v, "price": "3.21"} for v in chosen], "who": "somebody else"}
+            with_store(self._stage, "/sandbox/edits", body)
+            self.made += len(chosen)
+
+
+def _variants(stage: Stage, change_id: str) -> list[str]:
+    """The store's numbers of all items that will be written, in the order of the plan."""
+    with stage.admin() as admin:
+        rows = admin.execute(
+            "select l.external_id from calibr.price_change_item i"
+            " join calibr.listing l on l.tenant_id = i.tenant_id and l.product_id = i.product_id"
+            " where i.change_id = %s and i.state = 'pending' order by i.price_list_id, i.product_id",
+            [change_id],
+        ).fetchall()
+    return [str(row[0]) for row in rows]
+
+
+def with_store(stage: Stage, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Speak with the admin side of the store: POST with a body, else GET."""
+    client = Client(stage.store.url, None)
+    try:
+        return client.get(path) if body is None else client.post(path, body)
+    finally:
+        client.close()

@@ -1,0 +1,172 @@
+"""Sets a rehearsal up: a store, a server with a database of its own, people, an approved plan, a subscriber."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+from rich.console import Console
+
+from calibr.cli.client import Client
+from calibr.cli.demo.processes import Launched, Processes, run_once
+from calibr.cli.demo.workspace import Workspace
+from calibr.cli.failures import FAILED, CliError
+from calibr.cli.progress import Point, follow
+from calibr.cli.rehearse.wish import Plan
+from calibr.db import OpenDatabase
+from calibr.settings import Settings, master_key
+
+ACCESS_TOKEN: Final = "shpat_sandbox"  # noqa: S105 - the well-known token of a store that holds no secrets
+LOOPBACK: Final = {"CALIBR_ALLOW_LOOPBACK_STORES": "true", "CALIBR_ALLOW_LOOPBACK_WEBHOOKS": "true"}
+QUIET: Final = {**LOOPBACK, "CALIBR_LOG_LEVEL": "warning", "CALIBR_WORKER_ENABLED": "false"}
+RULE: Final[dict[str, Any]] = {
+    "selector": {"all": []},
+    "transform": {"price": [{"op": "percent", "by": "-10"}]},
+    "guardrails": [],
+}
+
+
+@dataclass(slots=True)
+class Stage:
+    """Everything that a rehearsal acts on."""
+
+    plan: Plan
+    processes: Processes
+    notes: Console
+    opened: OpenDatabase
+    store: Launched
+    server: Launched
+    author: Client
+    approver: Client
+    subscriber: Launched | None = None
+    subscription_id: str | None = None
+    tenant_id: str = ""
+    change_id: str = ""
+    plans: list[Path] = field(default_factory=list)
+
+    @property
+    def place(self) -> Workspace:
+        """The directory of this run."""
+        return self.processes.place
+
+    @property
+    def deliveries(self) -> Path:
+        """Where the subscriber writes."""
+        return self.place.root / "deliveries.jsonl"
+
+    @contextmanager
+    def admin(self) -> "Iterator[psycopg.Connection[Any]]":
+        """A login that sees everything, to look and never to touch."""
+        with psycopg.connect(self.opened.admin.conninfo(), autocommit=True) as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Give connections and the database back."""
+        self.author.close()
+        self.approver.close()
+        self.opened.close()
+
+
+def open_stage(plan: Plan, processes: Processes, notes: Console) -> Stage:
+    """Start store, database and server, and make a tenant with its people."""
+    place = processes.place
+    store = processes.launch(
+        "store",
+        ["calibr_sandbox", "serve", "--db", str(place.store_file), "--plan", "enterprise",
+         "--products", str(plan.items), "--seed", str(plan.seed)],
+    )  # fmt: skip
+    settings = Settings.load(data_dir=place.data_dir)
+    place.data_dir.mkdir(mode=0o711, exist_ok=True)
+    opened = OpenDatabase.embedded(place.data_dir / "postgres", master_key(settings))
+    server = serve(processes, worker=True)
+    made = run_once(
+        ["calibr", "tenant", "create", "Rehearsal", "--admin", "Ada", "--json", "--data-dir", str(place.data_dir)]
+    )
+    admin = Client(server.url, str(made["token"]))
+    approver_user = admin.post("/v1/users", {"name": "Petra", "role": "admin"})
+    token = str(admin.post("/v1/tokens", {"name": "rehearsal", "user_id": approver_user["id"]})["token"])
+    stage = Stage(plan, processes, notes, opened, store, server, admin, Client(server.url, token))
+    stage.tenant_id = str(made["tenant_id"])
+    store.await_ready()
+    return stage
+
+
+def serve(processes: Processes, *, worker: bool, port: int = 0) -> Launched:
+    """Start a server; with a worker of its own for the preparations."""
+    environment = {**QUIET, "CALIBR_WORKER_ENABLED": "true"} if worker else QUIET
+    arguments = ["calibr", "serve", "--json", "--port", str(port), "--data-dir", str(processes.place.data_dir)]
+    server = processes.launch("server", arguments, environment)
+    server.await_ready()
+    return server
+
+
+def prepare_plan(stage: Stage) -> None:
+    """Read the store's catalog, preview the rule, and have the plan approved by another person."""
+    api = stage.author
+    body = {
+        "kind": "shopify",
+        "name": "store",
+        "config": {"shop_url": stage.store.url},
+        "secrets": {"access_token": ACCESS_TOKEN},
+    }
+    connection = api.post("/v1/connections", body)
+    sync = api.post(f"/v1/connections/{connection['id']}/syncs")
+    _until(stage, "reading the catalog", f"/v1/syncs/{sync['id']}", {"completed"}, {"failed"})
+    change = api.post("/v1/price-changes", {"name": "rehearsal", **RULE})
+    stage.change_id = str(change["id"])
+    api.post(f"/v1/price-changes/{stage.change_id}/preview")
+    path = f"/v1/price-changes/{stage.change_id}"
+    _until(stage, "computing the plan", path, {"previewed"}, {"draft"})
+    approve(stage, stage.change_id)
+
+
+def approve(stage: Stage, change_id: str) -> None:
+    """Submit a plan, approve it as another person, and keep its rows as text."""
+    path = f"/v1/price-changes/{change_id}"
+    stage.author.post(f"{path}/submit")
+    planned = stage.author.get(path)
+    stage.approver.post(f"{path}/approve", {"plan_root": planned["plan_root"]})
+    file = stage.place.root / f"plan-{len(stage.plans)}.txt"
+    file.write_text("".join(f"{line}\n" for line in stage.author.lines(f"{path}/plan.txt")), encoding="utf-8")
+    stage.plans.append(file)
+
+
+def subscribe(stage: Stage) -> None:
+    """Start the subscriber and have all events from now on delivered to it."""
+    stage.subscriber = stage.processes.launch(
+        "subscriber", ["calibr.cli.rehearse.subscriber", str(stage.deliveries), str(stage.plan.seed)]
+    )
+    stage.subscriber.await_ready()
+    wanted = {"kind": "webhook", "name": "rehearsal", "config": {"url": stage.subscriber.url}, "lanes": 16}
+    made = stage.author.post("/v1/subscriptions", wanted)
+    stage.subscription_id = str(made["subscription"]["id"])
+
+
+def restart_without_worker(stage: Stage) -> None:
+    """End the worker of the preparations: from here on only workers that may be killed are at work."""
+    port = int(stage.server.url.rpartition(":")[2])
+    stage.server.end()
+    stage.processes.running.remove(stage.server)
+    stage.server = serve(stage.processes, worker=False, port=port)
+
+
+def checker_folder() -> Path:
+    """The checker: inside the installed package, or `tests/chaos/checker` of the repository."""
+    packed = Path(__file__).parent / "checker"
+    return packed if packed.is_dir() else Path(__file__).parents[4] / "tests" / "chaos" / "checker"
+
+
+def _until(stage: Stage, label: str, path: str, good: set[str], bad: set[str]) -> None:
+    seen: dict[str, Any] = {}
+
+    def look() -> Point:
+        seen.update(stage.author.get(path))
+        done = int(seen.get("rows_read") or 0)
+        return Point(done, seen.get("rows_total"), seen["state"] in good | bad)
+
+    follow(stage.notes, label, look)
+    if seen["state"] in bad:
+        raise CliError(f"{label} failed: {json.dumps(seen.get('error'))}", FAILED)
