@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 
 import psycopg
@@ -15,7 +16,7 @@ from calibr.changes.apply import RunHooks, item_store, run_apply
 from calibr.changes.lifecycle import ChangeState, ItemState
 from calibr.changes.model import Item, Price
 from calibr.changes.reads import list_items, list_work, progress
-from calibr.connectors.port import Capability, WriteOutcome
+from calibr.connectors.port import Capability, PriceWrite, WriteOutcome, WriteResult
 from calibr.core.errors import Upstream
 from calibr.core.ids import ConnectionId
 from calibr.db import Context, Database, ServerUrl
@@ -55,6 +56,26 @@ class Raiser:
         if self.left:
             self.left -= 1
             raise self.error
+
+
+def test_rows_that_wait_for_the_store_and_rows_that_wait_for_us_are_settled_together(
+    journey: Journey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, tries = FakeConnector.write_prices, []
+
+    def busy(connector: FakeConnector, writes: Iterable[PriceWrite]) -> list[WriteResult]:
+        tries.append(0)
+        if len(tries) > 1:
+            return real(connector, writes)
+        waits = [1 if number == 0 else None for number, _ in enumerate(wanted := list(writes))]
+        return [
+            WriteResult(write.external_id, WriteOutcome.RETRY, retry_after_s=wait)
+            for write, wait in zip(wanted, waits, strict=True)
+        ]
+
+    monkeypatch.setattr(FakeConnector, "write_prices", busy)
+
+    assert journey.run().state is ChangeState.APPLIED
 
 
 def test_a_settlement_that_fails_leaves_neither_event_nor_state(

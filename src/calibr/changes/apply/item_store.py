@@ -70,7 +70,8 @@ def _settlement(run: StoreRun, decision: Decision, event_id: EventId | None) -> 
     delay = None
     if decision.target in {ItemState.RETRY_WAIT, ItemState.UNKNOWN}:
         chance = random.random()  # noqa: S311 - jitter
-        delay = max(decision.retry_after_s or 0, backoff_s(run.settings, decision.item.attempt + 1, chance))
+        # Times 1.0: the driver refuses a list that mixes whole seconds of a store with fractions of ours.
+        delay = max((decision.retry_after_s or 0) * 1.0, backoff_s(run.settings, decision.item.attempt + 1, chance))
     said = ": ".join(part for part in (decision.code, decision.message) if part)
     observed = decision.observed
     return Settlement(
