@@ -67,10 +67,9 @@ def test_rows_that_wait_for_the_store_and_rows_that_wait_for_us_are_settled_toge
         tries.append(0)
         if len(tries) > 1:
             return real(connector, writes)
-        waits = [1 if number == 0 else None for number, _ in enumerate(wanted := list(writes))]
         return [
-            WriteResult(write.external_id, WriteOutcome.RETRY, retry_after_s=wait)
-            for write, wait in zip(wanted, waits, strict=True)
+            WriteResult(write.external_id, WriteOutcome.RETRY, retry_after_s=None if number else 1)
+            for number, write in enumerate(writes)
         ]
 
     monkeypatch.setattr(FakeConnector, "write_prices", busy)
