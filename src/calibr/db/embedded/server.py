@@ -68,6 +68,23 @@ class EmbeddedServer:
             atexit.register(self.stop)
         return self.url
 
+    def revive(self) -> bool:
+        """Start the server anew, at the same place, if its process has died; returns whether it had.
+
+        What was committed is there again: PostgreSQL recovers by its log. Any process that uses the server may call
+        this; one of them starts it. Raises Unavailable when it does not start, for example while the disk is full.
+        """
+        running = self._require()
+        if await_attachable(running.cluster.data, timeout_s=_START_TIMEOUT_S) is not None:
+            return False
+        with self._exclusively():
+            found = await_attachable(running.cluster.data, timeout_s=_START_TIMEOUT_S)
+            if found is None:
+                found = self._launch(running.cluster, running.pid_file)
+                (self._area / _STARTED).write_text(_identity(found))
+            running.pid_file = found
+        return True
+
     def stop(self) -> None:
         """Stop using the server, and stop it when nobody else uses it. Waits until its process is gone."""
         running, self._running = self._running, None
@@ -155,19 +172,20 @@ class EmbeddedServer:
             in_use.close()
             raise
 
-    def _launch(self, cluster: Cluster) -> PidFile:
-        """Start the server.
+    def _launch(self, cluster: Cluster, before: PidFile | None = None) -> PidFile:
+        """Start the server, where it was `before` if it had died.
 
         A port that somebody else took in between, and backends that a killed server left, are waited out.
         """
         cluster.password()
         cluster.create_if_missing()
         defuse_stale_pid(cluster.data)
-        socket_dir = self._socket_dir(cluster.account)
+        socket_dir = self._socket_dir(cluster.account, before)
         deadline = time.monotonic() + _ORPHANS_TIMEOUT_S
         attempts = 0
         while True:
-            cluster.configure(server_settings(self._overrides) | _listening(socket_dir))
+            port = _free_port() if before is None else before.port
+            cluster.configure(server_settings(self._overrides) | _listening(socket_dir, port))
             said = run_until_ready(cluster, self._area / "server.log", timeout_s=_START_TIMEOUT_S)
             started = PidFile.read(cluster.data)
             if said is None and started is not None and Path(started.socket_dir) == socket_dir:
@@ -178,10 +196,10 @@ class EmbeddedServer:
                 raise Unavailable("db.start", f"The database in {self._area} does not start: {said}")
             time.sleep(_RETRY_S)
 
-    def _socket_dir(self, account: Account) -> Path:
+    def _socket_dir(self, account: Account, before: PidFile | None) -> Path:
         """Return a private folder with a short path. Sockets and locks of a dead server in it are removed."""
-        folder = self._area / "run"
-        if len(f"{folder}{_LONGEST_SOCKET_NAME}".encode()) > _SOCKET_PATH_LIMIT:
+        folder = self._area / "run" if before is None else Path(before.socket_dir)
+        if before is None and len(f"{folder}{_LONGEST_SOCKET_NAME}".encode()) > _SOCKET_PATH_LIMIT:
             folder = Path(tempfile.mkdtemp(prefix="calibr-"))
         folder.mkdir(mode=0o700, exist_ok=True)
         account.own(folder)
@@ -215,9 +233,9 @@ def _identity(server: PidFile) -> str:
     return f"{server.pid} {server.started_at} {server.socket_dir}"
 
 
-def _listening(socket_dir: Path) -> dict[str, str]:
+def _listening(socket_dir: Path, port: int) -> dict[str, str]:
     quoted = str(socket_dir).replace('"', '""')
-    return {"port": str(_free_port()), "unix_socket_directories": f'"{quoted}"'}
+    return {"port": str(port), "unix_socket_directories": f'"{quoted}"'}
 
 
 def _free_port() -> int:
