@@ -75,9 +75,10 @@ def _claim(run: StoreRun) -> _Claimed:
     with run.session() as session:
         going = run.lease.lock(session) is ChangeState.APPLYING
         states = IN_FLIGHT_ITEM_STATES if going else MAY_BE_WRITTEN
-        rows = claim_due(session, run.lot, states, limit=limit, lease_s=lease_s)
-        if not rows and going:
-            rows = claim_fresh(session, run.lot, limit=limit, lease_s=lease_s)
+        rows = list(claim_due(session, run.lot, states, limit=limit, lease_s=lease_s))
+        if going and len(rows) < limit:
+            # Fill the batch: retries come due one by one, and a batch of three costs as many calls as a full one.
+            rows += claim_fresh(session, run.lot, limit=limit - len(rows), lease_s=lease_s)
         if not rows:
             number, seconds = waiting(session, run.lot, states)
             return _Claimed((), seconds if number else None)
