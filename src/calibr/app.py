@@ -118,6 +118,9 @@ def _apply_settings(settings: Settings) -> ApplySettings:
         batch_size=settings.worker_batch,
         lease_s=settings.worker_lease_s,
         margin_s=settings.store_delay_s + settings.lease_margin_s,
+        # Where calls are short, waits are too: a store on this machine is not given a minute to recover.
+        backoff_base_s=min(1.0, settings.store_call_s / 10),
+        backoff_cap_s=min(60.0, settings.store_call_s),
     )
 
 

@@ -102,12 +102,13 @@ def _said(body: bytes) -> str:
     return readable(errors) if errors else ""
 
 
-def read_retry_after(headers: Mapping[str, str]) -> int | None:
+def read_retry_after(headers: Mapping[str, str]) -> float | None:
     """Read `Retry-After` in seconds (a date form counts from the answer's own `Date`), bounded."""
     text = headers.get("retry-after", "").strip()
     number = re.fullmatch(r"([0-9]{1,9})(\.[0-9]+)?", text)
     if number:
-        return min(int(number[1]) + (1 if number[2] and number[2].strip(".0") else 0), LONGEST_RETRY_AFTER_S)
+        thousandths = int((number[2] or ".")[1:4].ljust(3, "0"))
+        return min(int(number[1]) + thousandths / 1000, LONGEST_RETRY_AFTER_S)
     try:
         wait = parsedate_to_datetime(text) - parsedate_to_datetime(headers.get("date", ""))
     except (ValueError, TypeError):

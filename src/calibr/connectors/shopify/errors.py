@@ -32,7 +32,7 @@ class CallError(Upstream):
     """A call that brought no usable answer. `maybe_executed` is False only if the store certainly did nothing."""
 
     maybe_executed: bool = False
-    retry_after_s: int | None = None
+    retry_after_s: float | None = None
 
 
 @dataclass(eq=False)

@@ -3,6 +3,7 @@
 With partial updates Shopify lists failed variants too, with their old values: only a value equal to the asked counts.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -60,7 +61,8 @@ def without_answer(writes: Sequence[PriceWrite], error: CallError) -> list[Write
         outcome = WriteOutcome.REJECTED
     else:
         outcome = WriteOutcome.RETRY
-    return [WriteResult(w.external_id, outcome, None, error.code, error.message, error.retry_after_s) for w in writes]
+    wait = None if error.retry_after_s is None else math.ceil(error.retry_after_s)
+    return [WriteResult(w.external_id, outcome, None, error.code, error.message, wait) for w in writes]
 
 
 def _judge_row(

@@ -120,7 +120,7 @@ def test_anything_else_may_have_been_executed(body: bytes) -> None:
     [
         ({"retry-after": "2"}, 2),
         ({"retry-after": "2.0"}, 2),
-        ({"retry-after": "0.4"}, 1),
+        ({"retry-after": "0.4"}, 0.4),
         ({"retry-after": "999999"}, LONGEST_RETRY_AFTER_S),
         ({"retry-after": "Tue, 24 Nov 2026 10:00:30 GMT", "date": "Tue, 24 Nov 2026 10:00:00 GMT"}, 30),
         ({"retry-after": "Tue, 24 Nov 2026 09:00:00 GMT", "date": "Tue, 24 Nov 2026 10:00:00 GMT"}, 0),
@@ -130,7 +130,7 @@ def test_anything_else_may_have_been_executed(body: bytes) -> None:
         ({}, None),
     ],
 )
-def test_retry_after_is_read_in_both_forms_and_bounded(headers: dict[str, str], seconds: int | None) -> None:
+def test_retry_after_is_read_in_both_forms_and_bounded(headers: dict[str, str], seconds: float | None) -> None:
     assert read_retry_after(headers) == seconds
 
 
