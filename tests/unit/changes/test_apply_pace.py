@@ -59,7 +59,15 @@ def test_what_will_fail_again_stops_a_run_at_once() -> None:
     assert breaker.reason is not None
 
 
-@pytest.mark.parametrize("failures", [1, 2, 3])
+def test_one_failure_slows_nobody_down() -> None:
+    breaker = Breaker(ApplySettings())
+
+    breaker.failed(Call.READ, AWAY)
+
+    assert breaker.pause_s() == 0
+
+
+@pytest.mark.parametrize("failures", [2, 3, 4])
 def test_each_failure_makes_the_run_wait_longer(failures: int) -> None:
     breaker = Breaker(ApplySettings(give_up_after=9, backoff_base_s=1, backoff_cap_s=100))
     assert breaker.pause_s() == 0
@@ -67,4 +75,4 @@ def test_each_failure_makes_the_run_wait_longer(failures: int) -> None:
     for _ in range(failures):
         breaker.failed(Call.READ, AWAY)
 
-    assert 2 ** (failures - 1) / 2 <= breaker.pause_s() <= 2 ** (failures - 1)
+    assert 2 ** (failures - 2) / 2 <= breaker.pause_s() <= 2 ** (failures - 2)

@@ -8,6 +8,9 @@ from enum import StrEnum
 from calibr.changes.apply.settings import ApplySettings, backoff_s
 from calibr.core.errors import CalibrError
 
+OUTAGE = 2
+"""Failed calls in a row that are more than bad luck: one alone slows nobody down."""
+
 
 class Call(StrEnum):
     """Kinds of calls, counted apart: a store that can be read and takes no write is broken too."""
@@ -46,4 +49,6 @@ class Breaker:
         """How long to wait before the next batch; 0 while the store answers."""
         with self._lock:
             failures = max(self._failures.values(), default=0)
-        return backoff_s(self._settings, failures, 0.5 + random.random() / 2) if failures else 0.0  # noqa: S311 - jitter
+        if failures < OUTAGE:
+            return 0.0
+        return backoff_s(self._settings, failures - 1, 0.5 + random.random() / 2)  # noqa: S311 - jitter

@@ -16,7 +16,6 @@ from calibr.connectors.shopify.errors import (
     PROTOCOL,
     STORE_FROZEN,
     UNAUTHORIZED,
-    UNREACHABLE,
     CallError,
     RefusedError,
     ThrottledError,
@@ -32,7 +31,8 @@ INVALID_ROW: Final = "invalid_row"
 CURRENCY_MISMATCH: Final = "currency_mismatch"
 FAILURES_BEFORE_STOP: Final = 3
 
-_HOPELESS: Final = frozenset({UNAUTHORIZED, STORE_FROZEN, UNREACHABLE, PROTOCOL})
+_HOPELESS: Final = frozenset({UNAUTHORIZED, STORE_FROZEN, PROTOCOL})
+"""Errors that the next call would meet again. A store that does not answer once may answer the next time."""
 
 
 class PriceWriter:
