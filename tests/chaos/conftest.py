@@ -4,4 +4,4 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE / "simulation"), str(HERE / "checker"), str(HERE.parent / "support")]
+sys.path[:0] = [str(HERE), str(HERE / "simulation"), str(HERE / "checker"), str(HERE.parent / "support")]
