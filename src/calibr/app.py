@@ -57,6 +57,7 @@ def create_app(settings: Settings) -> Iterator[Application]:
         database, vault, metrics = opened.database, Vault(key), Metrics()
         subscribers = _subscribers(settings, vault)
         probes: dict[str, Probe] = {"database": partial(_ping, database), "schema": partial(_schema, opened.admin, key)}
+        probes["disk"] = partial(_disk, database)
         worker = None
         if settings.worker_enabled:
             worker = _worker(settings, database, subscribers, metrics)
@@ -164,6 +165,10 @@ def _opened(settings: Settings, key: bytes) -> OpenDatabase:
 
 def _ping(database: Database) -> None:
     database.ping()
+
+
+def _disk(database: Database) -> str | None:
+    return database.trouble()
 
 
 def _schema(admin: ServerUrl, key: bytes) -> str | None:

@@ -1,14 +1,15 @@
 """The pools of one process, one per role, and the one door to a tenant's rows."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Self
+from typing import Final, Self
 
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
@@ -21,6 +22,9 @@ from calibr.db.migrate import require_version
 from calibr.db.roles import Role
 from calibr.db.session import Entry, Isolation, Session, driver_connection, transaction
 from calibr.db.url import ServerUrl
+
+DISK_FULL: Final = "53100"
+TROUBLE_S: Final = 10.0
 
 # A role that could get around the walls, by itself or by becoming another one.
 _ABOVE_THE_WALLS = """
@@ -51,6 +55,7 @@ class Database:
         self._engines = engines
         self._open_apart = partial(_open, next(iter(logins.values())))
         self._bell = Bell(self._open_apart)
+        self._full_at: float | None = None
         self._context_key = keys.context_key()
 
     @classmethod
@@ -88,10 +93,31 @@ class Database:
         `snapshot` comes from `Session.export_snapshot` and implies repeatable read.
         """
         entry = Entry(context, self._context_key, isolation, snapshot)
-        with _checked_out(self._engines[role]) as connection, transaction(connection, entry) as session:
+        with (
+            self._typed(),
+            _checked_out(self._engines[role]) as connection,
+            transaction(connection, entry) as session,
+        ):
             yield session
         if session.has_news:
             self._bell.ring()
+
+    @contextmanager
+    def _typed(self) -> Iterator[None]:
+        """Say it plainly when the disk is full: nothing was changed, and it goes on by itself once there is room."""
+        try:
+            yield
+        except (DBAPIError, psycopg.Error) as error:
+            if getattr(getattr(error, "orig", error), "sqlstate", None) != DISK_FULL:
+                raise
+            self._full_at = time.monotonic()
+            message = "The disk of the database is full; nothing was changed."
+            raise Unavailable("db.disk_full", message, retryable=True) from error
+
+    def trouble(self) -> str | None:
+        """What kept transactions from committing a moment ago; None if nothing did."""
+        is_recent = self._full_at is not None and time.monotonic() - self._full_at < TROUBLE_S
+        return "the disk of the database is full" if is_recent else None
 
     def listen(self, heard: Callable[[], None]) -> Listener:
         """Call back soon after any process committed events; a hint may be lost. The caller starts and closes it."""

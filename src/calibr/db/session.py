@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar, cast
 import psycopg
 from psycopg import sql
 from sqlalchemy import Connection, CursorResult, Executable, text
+from sqlalchemy.exc import OperationalError
 
 from calibr.core.ids import TenantId
 from calibr.db.context import Context, signed
@@ -18,10 +19,9 @@ Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 Hook = Callable[["Session"], None]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_START = text(
-    "select sec.binding() as binding, (extract(epoch from transaction_timestamp()) * 1000000)::bigint as microseconds"
-)
-_ENTER = text("select set_config('calibr.ctx', :context, true)")
+# Every transaction begins with these two. They go straight to the driver, which halves what the beginning costs.
+_START = "select sec.binding(), (extract(epoch from transaction_timestamp()) * 1000000)::bigint"
+_ENTER = "select set_config('calibr.ctx', %s, true)"
 _T = TypeVar("_T")
 
 
@@ -128,7 +128,15 @@ def _enter(connection: Connection, entry: Entry) -> Session:
     if entry.snapshot is not None:
         literal = sql.Literal(entry.snapshot).as_string(None)
         connection.exec_driver_sql(f"set transaction snapshot {literal}")
-    start = connection.execute(_START).one()
-    context = signed(entry.context.tenant_id, start.binding, entry.key)
-    connection.execute(_ENTER, {"context": context})
-    return Session(connection, entry.context, _EPOCH + timedelta(microseconds=start.microseconds))
+    try:
+        microseconds = _sign_in(driver_connection(connection), entry)
+    except psycopg.OperationalError as err:
+        raise OperationalError(_START, None, err) from err
+    return Session(connection, entry.context, _EPOCH + timedelta(microseconds=microseconds))
+
+
+def _sign_in(driver: psycopg.Connection, entry: Entry) -> int:
+    """Sign the context with what binds it to this transaction; returns the start of it in microseconds."""
+    binding, microseconds = driver.execute(_START).fetchall()[0]
+    driver.execute(_ENTER, (signed(entry.context.tenant_id, binding, entry.key),))
+    return int(microseconds)
