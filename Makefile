@@ -4,7 +4,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test check fmt bench chaos-mutants golden lock docs clean
+.PHONY: help setup setup-dev demo test check fmt bench chaos chaos-mutants golden lock docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,10 @@ fmt: setup-dev ## format and fix what can be fixed
 
 bench: setup-dev ## measure, as ratios against the limit in the same run
 	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+chaos: setup-dev ## the long proofs: rehearsals with hundreds of kills; writes the table of figures (half an hour)
+	@CALIBR_CHAOS_DATABASE_KILLS=20 CALIBR_CHAOS_EXAMPLES=1000 $(BIN)/python -m pytest -q tests/chaos
+	@$(BIN)/python tests/chaos/figures.py $(ARGS)
 
 chaos-mutants: setup-dev ## plant hand-made bugs and show which check catches each
 	@$(BIN)/python tests/chaos/mutants/run.py $(ARGS)

@@ -140,7 +140,7 @@ def test_it_says_that_it_is_ready_and_counts_its_work(running: Running) -> None:
 
     ready = running.admin.get("/readyz").json()
     assert ready["status"] == "ready"
-    assert [check["name"] for check in ready["checks"]] == ["database", "schema", "worker"]
+    assert [check["name"] for check in ready["checks"]] == ["database", "schema", "disk", "worker"]
     text = running.admin.get("/metrics").text
     assert 'calibr_jobs_total{kind="sync",outcome="done"} 1.0' in text
 
