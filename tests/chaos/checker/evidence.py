@@ -1,39 +1,61 @@
-"""Reads the evidence into plain values: from the database, the store's journal, and what the subscriber wrote down."""
+"""Reads the evidence into plain values: from the database, the store's file, and what the subscriber wrote down."""
 
 import json
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-EXPONENTS = {"JPY": 0, "KRW": 0, "CLP": 0, "ISK": 0, "KWD": 3, "BHD": 3, "OMR": 3, "TND": 3}
+CODES = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    3: "BHD IQD JOD KWD LYD OMR TND",
+    4: "CLF UYW",
+}
+EXPONENTS = {code: decimals for decimals, codes in CODES.items() for code in codes.split()}
+"""Decimals of currencies that have not two."""
+Amounts = tuple[int | None, int | None]
+"""Price and compare-at price in minor units."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """One row of a plan, with the number that the store knows it by. Amounts are minor units."""
+    """One row of a plan, with the number that the store knows it by. Times are milliseconds since 1970."""
 
     external_id: str
     product_id: str
     currency: str
-    before: tuple[int | None, int | None]
-    after: tuple[int | None, int | None]
+    before: Amounts
+    after: Amounts
     state: str
+    event_id: str | None = None
+    sent_at_ms: int | None = None
+    row: str = ""
+    observed: Amounts | None = None
 
 
 @dataclass(frozen=True)
 class Change:
-    """A price change with all rows of its plan."""
+    """A price change with all rows of its plan, in their order. `counts` is what it says of its items."""
 
     id: str
     state: str
     plan_root: str | None
     approved_root: str | None
     items: dict[str, Item] = field(default_factory=dict)
+    header: str = ""
+    counts: dict[str, int] | None = None
+
+    @property
+    def text(self) -> bytes:
+        """The plan as text, put together from the stored rows."""
+        return "".join(f"{row}\n" for row in (self.header, *(item.row for item in self.items.values()))).encode()
 
 
 @dataclass(frozen=True)
@@ -47,11 +69,20 @@ class StoreWrite:
     compare_at_before: str | None
     price: str
     compare_at: str | None
+    at_ms: int = 0
+
+    def before(self, currency: str) -> Amounts:
+        """What stood there."""
+        return minor_units(self.price_before, currency), minor_units(self.compare_at_before, currency)
+
+    def after(self, currency: str) -> Amounts:
+        """What it wrote."""
+        return minor_units(self.price, currency), minor_units(self.compare_at, currency)
 
 
 @dataclass(frozen=True)
 class Event:
-    """One row of the event log."""
+    """One row of the event log. `columns` are those that its bytes repeat."""
 
     seq: int
     event_id: str
@@ -62,7 +93,7 @@ class Event:
     leaf: bytes
     columns: dict[str, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def envelope(self) -> dict[str, Any]:
         """The document that the stored bytes are."""
         document: dict[str, Any] = json.loads(self.body)
@@ -71,12 +102,24 @@ class Event:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One arrival at the subscriber. `had_effect`: its inbox had not seen the event before."""
+    """One arrival at the subscriber. `had_effect`: its inbox had not seen the message before.
+
+    `is_signed`: the signature was good; `leaf`: the hash of the bytes that arrived.
+    """
 
     event_id: str
     seq: int
     key: str
     had_effect: bool
+    is_signed: bool = True
+    leaf: str | None = None
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What the projection in the database counted: events by day and type."""
+
+    counted: "Counter[tuple[str, str]]"
 
 
 def minor_units(text: str | None, currency: str) -> int | None:
@@ -91,33 +134,86 @@ def read_changes(connection: "psycopg.Connection[Any]", tenant: str, ids: list[s
 
 def _change(connection: "psycopg.Connection[Any]", tenant: str, change_id: str) -> Change:
     row = connection.execute(
-        "select state, plan_root, approved_root from calibr.price_change where tenant_id = %s and id = %s",
+        "select state, plan_root, approved_root, counts, revision, rule_hash, engine, computed_at, summary"
+        " from calibr.price_change where tenant_id = %s and id = %s",
         [tenant, change_id],
     ).fetchone()
     if row is None:
         raise SystemExit(f"there is no price change {change_id}")
     items = connection.execute(
         "select l.external_id, i.product_id::text, i.currency, i.before_amount, i.before_compare_at, i.after_amount,"
-        " i.after_compare_at, i.state from calibr.price_change_item i"
+        " i.after_compare_at, i.state, i.event_id::text, (extract(epoch from i.sent_at) * 1000)::bigint,"
+        " i.price_list_id::text, i.verdict, i.reason, i.binding,"
+        " i.observed_amount, i.observed_compare_at from calibr.price_change_item i"
         " join calibr.listing l on l.tenant_id = i.tenant_id and l.product_id = i.product_id"
-        " where i.tenant_id = %s and i.change_id = %s",
+        " where i.tenant_id = %s and i.change_id = %s order by i.price_list_id, i.product_id",
         [tenant, change_id],
     )
-    found = {str(r[0]): Item(str(r[0]), r[1], r[2], (r[3], r[4]), (r[5], r[6]), r[7]) for r in items}
-    return Change(change_id, row[0], row[1], row[2], found)
+    found = {str(r[0]): _item(r) for r in items}
+    state, plan_root, approved_root, counts, *head = row
+    return Change(change_id, state, plan_root, approved_root, found, _header(change_id, head), counts)
+
+
+def _item(r: tuple[Any, ...]) -> Item:
+    (
+        external_id,
+        product_id,
+        currency,
+        *amounts,
+        state,
+        event_id,
+        sent_at_ms,
+        price_list_id,
+        verdict,
+        reason,
+        binding,
+        seen,
+        seen_compare_at,
+    ) = r
+    row = _joined(product_id, price_list_id, currency, *amounts, verdict, reason, binding)
+    return Item(
+        str(external_id), product_id, currency, (amounts[0], amounts[1]), (amounts[2], amounts[3]), state,
+        event_id, sent_at_ms, row, None if seen is None else (seen, seen_compare_at),
+    )  # fmt: skip
+
+
+def _header(change_id: str, head: list[Any]) -> str:
+    revision, rule_hash, engine, computed_at, summary = head
+    numbers = [(summary or {}).get(name) for name in ("selected", "left", "items")]
+    return _joined("calibr-plan/1", change_id, revision, rule_hash, engine, _utc(computed_at), *numbers)
+
+
+def _utc(at: datetime | None) -> str | None:
+    return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _joined(*fields: object) -> str:
+    return "|".join("" if field is None else str(field) for field in fields)
 
 
 def read_events(connection: "psycopg.Connection[Any]", tenant: str) -> tuple[list[Event], int]:
     """The whole log of the tenant, and what its counter says."""
     rows = connection.execute(
         "select seq, event_id::text, type, aggregate_type, aggregate_id, body, leaf, actor, schema_version,"
-        " correlation_id::text, causation_id::text from calibr.event where tenant_id = %s order by seq",
+        " correlation_id::text, causation_id::text, tenant_id::text, at"
+        " from calibr.event where tenant_id = %s order by seq",
         [tenant],
     )
-    names = ("actor", "schema_version", "correlation_id", "causation_id")
-    events = [Event(*row[:5], bytes(row[5]), bytes(row[6]), dict(zip(names, row[7:], strict=True))) for row in rows]
+    names = ("actor", "schema_version", "correlation_id", "causation_id", "tenant_id", "at")
+    events = [
+        Event(*row[:5], bytes(row[5]), bytes(row[6]), dict(zip(names, (*row[7:-1], _utc(row[-1])), strict=True)))
+        for row in rows
+    ]
     head = connection.execute("select seq from calibr.tenant_head where tenant_id = %s", [tenant]).fetchone()
     return events, int(head[0]) if head else 0
+
+
+def read_activity(connection: "psycopg.Connection[Any]", tenant: str) -> Activity:
+    """What the projection of the tenant counted."""
+    rows = connection.execute(
+        "select day::text, type, events from calibr.event_activity where tenant_id = %s", [tenant]
+    )
+    return Activity(Counter({(day, kind): events for day, kind, events in rows}))
 
 
 def read_start_of_delivery(events: list[Event], subscription: str | None) -> int:
@@ -128,18 +224,24 @@ def read_start_of_delivery(events: list[Event], subscription: str | None) -> int
     return 0
 
 
-def read_journal(path: Path) -> list[StoreWrite]:
-    """Every accepted write of the store, in its order."""
+def read_store(path: Path) -> tuple[list[StoreWrite], dict[str, tuple[str, str | None]]]:
+    """Every accepted write of the store, in its order, and what it shows for each variant now."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as store:
         rows = store.execute(
-            "SELECT seq, source, variant_id, price_before, compare_at_price_before, price, compare_at_price"
+            "SELECT seq, source, variant_id, price_before, compare_at_price_before, price, compare_at_price, at_ms"
             " FROM journal ORDER BY seq"
         )
-        return [StoreWrite(row[0], row[1], str(row[2]), *row[3:]) for row in rows]
+        journal = [StoreWrite(row[0], row[1], str(row[2]), *row[3:]) for row in rows]
+        shown = store.execute("SELECT id, price, compare_at_price FROM variant")
+        return journal, {str(number): (price, compare_at) for number, price, compare_at in shown}
 
 
 def read_deliveries(path: Path, events: list[Event]) -> list[Delivery]:
     """Every arrival, in its order, with its number in the log. An unknown event has the number 0."""
+    # A last line without its end was being written when the subscriber ended.
     lines = path.read_text(encoding="utf-8").split("\n")[:-1]
     seqs = {event.event_id: event.seq for event in events}
-    return [Delivery(d["id"], seqs.get(d["id"], 0), d["key"], d["effect"]) for d in map(json.loads, lines)]
+    return [
+        Delivery(d["id"], seqs.get(d["id"], 0), d["key"], d["effect"], d.get("signed", True), d.get("leaf"))
+        for d in map(json.loads, lines)
+    ]

@@ -9,7 +9,7 @@ from rich.text import Text
 from typer import Exit, Option
 
 from calibr.cli.failures import FAILED
-from calibr.cli.output import Output
+from calibr.cli.session import Cli
 from calibr.cli.views.table import Column, table
 
 TOLD: Final = {
@@ -23,8 +23,28 @@ TOLD: Final = {
     "gaps": "gaps in the event log",
     "leaves_wrong": "events whose hash does not fit",
     "envelopes_wrong": "events whose columns tell another story",
-    "plan_roots_wrong": "plans whose rows do not give their root",
+    "plan_roots_wrong": "plans whose rows do not give their root, or changed after they were read",
+    "deliveries_wrong": "arrivals without a good signature, or with other bytes than the log",
+    "journal_wrong": "breaks in what the store wrote down",
+    "writes_unmarked": "writes before the mark that tells of them",
+    "counts_wrong": "changes that miscount their items",
 }
+TRIALS: Final = {
+    "kills": ("lost_items", "duplicate_writes", "unaudited_changes", "external_edits_overwritten"),
+    "items": ("lost_items", "duplicate_writes", "unaudited_changes"),
+    "events_delivered": ("events_lost", "effects_twice", "reorders"),
+}
+"""What the violations are counted over, for the bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class What:
+    """What is rehearsed."""
+
+    change: Annotated[
+        str | None, Option(metavar="CHANGE", help="A change with a plan: what it writes, on a copy of its products.")
+    ] = None
+    items: Annotated[int, Option(min=10, help="Without a change: ten percent off so many generated products.")] = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +59,9 @@ class Harm:
 
 
 def rehearse(
-    out: Output,
+    cli: Cli,
+    what: What,
     harm: Harm,
-    items: Annotated[int, Option(min=10, help="Products in the store, one item each.")] = 2000,
     workers: Annotated[int, Option(min=2, max=8, help="Worker processes.")] = 3,
     seed: Annotated[int, Option(help="The same seed gives the same catalog, faults and victims.")] = 1,
     rollback: Annotated[bool, Option("--rollback", help="Roll the change back too, under the same harm.")] = False,
@@ -49,21 +69,24 @@ def rehearse(
 ) -> None:
     """Rehearse a big sale: apply it under kills, stopped workers, a bad store and other people's edits, and judge it.
 
-    Everything runs on this host in a directory that is gone afterwards. The verdict comes from a checker that shares no
-    code with Calibr; exits 1 if anything that must be zero is not.
+    Everything runs on this host in a directory that is gone afterwards. Your server is read for the plan of a change,
+    and your store not at all. The verdict comes from a checker that shares no code with Calibr; exits 1 if anything
+    that must be zero is not.
     """
-    from calibr.cli.rehearse import Plan  # noqa: PLC0415 - the server's libraries would slow every other command
+    from calibr.cli.rehearse import Plan, copy_change  # noqa: PLC0415 - the server's libraries would slow the others
     from calibr.cli.rehearse import rehearse as perform  # noqa: PLC0415 - as above
 
-    plan = Plan(items, harm.kill, harm.zombies, harm.faults, workers, seed, rollback)
-    report = perform(plan, out.notes, keep=logs)
-    out.result(report, lambda page: _show(page, report))
+    copied = None if what.change is None else copy_change(cli.api, what.change)
+    number = what.items if copied is None else len(copied.rows)
+    plan = Plan(number, harm.kill, harm.zombies, harm.faults, workers, seed, rollback, copied)
+    report = perform(plan, cli.notes, keep=logs)
+    cli.result(report, lambda page: _show(page, report))
     if any(report["violations"].values()) or any(report["integrity"].values()):
         raise Exit(FAILED)
 
 
 def _show(page: Console, report: dict[str, Any]) -> None:
-    trials = {"kills": report["kills"], "items": report["items"]}
+    page.print(_what(report["rehearsed"]))
     rows = [
         [Text("✗" if number else "✓", style="red" if number else "green"), f"{number:,}", TOLD.get(name, name)]
         for name, number in {**report["violations"], **report["integrity"]}.items()
@@ -76,8 +99,28 @@ def _show(page: Console, report: dict[str, Any]) -> None:
     )
     page.print(table([Column(""), Column("found", "right"), Column("what")], rows))
     page.print(f"After a kill work went on within {report['resume_p95_s']} s (95 %); a lease is {report['lease_s']} s.")
-    for name, number in trials.items():
-        if number:
-            page.print(f"None in {number:,} {name}: fewer than 1 in {number / 3:,.0f} at 95 %.", style="bright_black")
+    for name, checks in TRIALS.items():
+        number = report[name]
+        if number and not any(report["violations"][check] for check in checks):
+            said = f"None in {number:,} {name.replace('_', ' ')}: fewer than {3 / number:.2%} at 95 % confidence."
+            page.print(said, style="bright_black")
+    if report["raced"]:
+        page.print(
+            f"{report['raced']} edits came between reading a price and writing it, where no store shows them.",
+            style="yellow",
+        )
     for name, found in report["evidence"].items():
         page.print(Text(f"{name}: {'; '.join(found)}", style="red"))
+
+
+def _what(rehearsed: dict[str, Any]) -> str:
+    """What it was a rehearsal of, and what not."""
+    if rehearsed["change_id"] is None:
+        return "Rehearsed: ten percent off a generated catalog."
+    otherwise, left_out = rehearsed["planned_otherwise"], rehearsed["left_out"]
+    exact = "exactly the planned prices" if not otherwise else f"the planned prices, {otherwise:,} of them otherwise"
+    missing = f" {left_out:,} items are left out: no store sells them any more." if left_out else ""
+    return (
+        f"Rehearsed: {rehearsed['name']} (plan {rehearsed['plan_root'][:12]}): {exact}, on a copy of its products in a "
+        f"sandbox store. Its rules and guardrails were not computed again.{missing}"
+    )

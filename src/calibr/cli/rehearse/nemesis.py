@@ -22,11 +22,13 @@ OVER: Final = frozenset({"applied", "partially_applied", "failed", "aborted"})
 
 @dataclass(slots=True)
 class Harm:
-    """What was done, and how long each kill held the work up."""
+    """What was done, and how long after each kill the work went on: another worker took over, or more was done."""
 
     kills: int = 0
     zombies: int = 0
     edits: int = 0
+    pauses: int = 0
+    interruptions: int = 0
     resumed_s: list[float] = field(default_factory=list)
 
 
@@ -74,8 +76,17 @@ class Crew:
                 os.kill(worker.launched.process.pid, signal.SIGCONT)
                 worker.stopped_until = 0.0
 
+    def end(self) -> None:
+        """Kill them all: there is nothing left to do."""
+        for worker in self._workers:
+            worker.launched.process.kill()
+            worker.launched.end()
+            self._stage.processes.running.remove(worker.launched)
+        self._workers.clear()
+
     def _start(self) -> _Worker:
-        environment = {**LOOPBACK, **TIMES, "CALIBR_LOG_LEVEL": "info", "CALIBR_LOG_FORMAT": "json"}
+        environment = {**LOOPBACK, **TIMES, "CALIBR_WORKER_BATCH": str(self._stage.plan.batch)}
+        environment |= {"CALIBR_LOG_LEVEL": "info", "CALIBR_LOG_FORMAT": "json"}
         arguments = ["calibr", "worker", "--json", "--data-dir", str(self._stage.place.data_dir)]
         return _Worker(self._stage.processes.launch("worker", arguments, environment))
 
@@ -98,30 +109,37 @@ class Nemesis:
         edits = Edits(self.stage, self.change_id, self.edits, chance)
         edits.before()
         self.stage.author.post(f"/v1/price-changes/{self.change_id}/apply")
-        moved_at, done_before, killed_at = time.monotonic(), 0, 0.0
+        moved_at, before, killed_at = time.monotonic(), (0, 0), 0.0
         while True:
-            state, done, total = self._look()
+            state, done, total, fence = self._look()
             now = time.monotonic()
-            if done > done_before:
-                if killed_at:
+            if (done, fence) > before:
+                if killed_at and fence > before[1]:  # with the same fence it was another worker that was killed
                     self.harm.resumed_s.append(now - killed_at)
-                    killed_at = 0.0
-                moved_at, done_before = now, done
+                    self.harm.interruptions += 1
+                killed_at = 0.0
+                moved_at, before = now if done > before[0] else moved_at, (done, fence)
             if state in OVER:
                 self.crew.wake(everybody=True)
-                self.harm.edits = edits.made
                 return state
+            if state == "paused":  # the circuit breaker waits for a person; here somebody looks and goes on
+                self.stage.author.post(f"/v1/price-changes/{self.change_id}/resume")
+                self.harm.pauses += 1
             if now - moved_at > STUCK_S:
                 raise CliError(f"nothing has moved for {STUCK_S:.0f} s: {done} of {total} items are done", FAILED)
-            killed_at = self._harm(done / max(total, 1), chance, killed_at, now)
+            struck_at = self._harm(done / max(total, 1), chance, killed_at, now)
+            if struck_at != killed_at:  # what the victim had settled before its end does not count as going on
+                killed_at, (_, done, total, fence) = struck_at, self._look()
+                before = (done, fence)
             edits.during(done / max(total, 1))
+            self.harm.edits = edits.made
             self.crew.wake()
             self.told(done, total, self.harm)
             time.sleep(LOOK_EVERY_S)
 
     def _harm(self, share: float, chance: random.Random, killed_at: float, now: float) -> float:
         """One kill or stop at a time, and the next one only once the work has gone on."""
-        if killed_at:
+        if killed_at or not share:
             return killed_at
         if self.harm.kills < self.kills and share >= SPREAD * self.harm.kills / self.kills:
             self.crew.kill(chance)
@@ -131,16 +149,16 @@ class Nemesis:
             self.harm.zombies += self.crew.stop_one(chance)
         return 0.0
 
-    def _look(self) -> tuple[str, int, int]:
+    def _look(self) -> tuple[str, int, int, int]:
         counts: dict[str, int]
         with self.stage.admin() as admin:
             row = admin.execute(
-                "select state, counts from calibr.price_change where id = %s", [self.change_id]
+                "select state, counts, fence from calibr.price_change where id = %s", [self.change_id]
             ).fetchone()
-        state, counts = (str(row[0]), dict(row[1])) if row else ("", {})
+        state, counts, fence = (str(row[0]), dict(row[1]), int(row[2])) if row else ("", {}, 0)
         open_ = sum(counts.get(s, 0) for s in ("pending", "claimed", "sending", "unknown", "retry_wait"))
         total = sum(n for s, n in counts.items() if s != "skipped")
-        return state, total - open_, total
+        return state, total - open_, total, fence
 
 
 class Edits:

@@ -1,6 +1,7 @@
 """One rehearsal from its stage to its verdict."""
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -24,16 +25,17 @@ from calibr.cli.rehearse.stage import (
     Stage,
     approve,
     checker_folder,
+    dismiss_preparer,
     open_stage,
     prepare_plan,
-    restart_without_worker,
     subscribe,
 )
-from calibr.cli.rehearse.wish import LEASE_S, Plan
+from calibr.cli.rehearse.wish import LEASE_S, TIMES, Plan
 from calibr.cli.signals import held_back
 
 SETTLE_S: Final = 90.0
 LOOK_EVERY_S: Final = 0.2
+LONGEST_CALL_S: Final = float(TIMES["CALIBR_STORE_CALL_S"]) + float(TIMES["CALIBR_STORE_DELAY_S"])
 
 
 def rehearse(plan: Plan, notes: Console, *, keep: Path | None = None) -> dict[str, Any]:
@@ -59,10 +61,11 @@ def rehearse(plan: Plan, notes: Console, *, keep: Path | None = None) -> dict[st
 def _perform(stage: Stage) -> dict[str, Any]:
     plan, chance = stage.plan, random.Random(stage.plan.seed)  # noqa: S311 - repeatable on purpose
     prepare_plan(stage)
-    subscribe(stage)
-    restart_without_worker(stage)
-    _spoil_the_store(stage)
+    dismiss_preparer(stage)
     crew = Crew(stage)
+    subscribe(stage)
+    approve(stage, stage.change_id)
+    _spoil_the_store(stage)
     crew.wait_ready()
     began = time.monotonic()
     changes, states, harm = [stage.change_id], [], Harm()
@@ -78,10 +81,14 @@ def _perform(stage: Stage) -> dict[str, Any]:
             states.append(Nemesis(stage, crew, changes[1], plan.kills, plan.zombies, 0, told, back).run(chance))
             harm.kills, harm.zombies = harm.kills + back.kills, harm.zombies + back.zombies
             harm.resumed_s += back.resumed_s
+            harm.interruptions += back.interruptions
     applied_s = time.monotonic() - began
     faults = with_store(stage, "/sandbox/stats")
     httpx2.delete(f"{stage.store.url}/sandbox/faults", trust_env=False)
+    time.sleep(LONGEST_CALL_S)  # the last zombies have just been woken: what they do is judged too
     _let_settle(stage)
+    crew.end()
+    time.sleep(LONGEST_CALL_S)  # what a store may still do after its caller has gone
     verdict = _judge(stage, changes)
     return _report(stage, harm, states, verdict, faults, applied_s)
 
@@ -112,23 +119,26 @@ def _rules_of(path: Path) -> list[dict[str, Any]]:
 
 
 def _let_settle(stage: Stage) -> None:
-    """Wait until every event is delivered."""
+    """Wait until every event is delivered, to the subscriber and to the projections in the database."""
     deadline = time.monotonic() + SETTLE_S
+    subscriptions = [str(found["id"]) for found in stage.author.pages("/v1/subscriptions")]
     while time.monotonic() < deadline:
-        standing = stage.author.get(f"/v1/subscriptions/{stage.subscription_id}")["standing"]
-        if not standing["behind"] and not standing["parked"]:
+        standing = [stage.author.get(f"/v1/subscriptions/{id_}")["standing"] for id_ in subscriptions]
+        if not any(each["behind"] or each["parked"] for each in standing):
             return
         time.sleep(LOOK_EVERY_S)
 
 
 def _judge(stage: Stage, changes: list[str]) -> dict[str, Any]:
     """Let the checker, which shares no code with us, look at the evidence."""
-    command = [sys.executable, str(checker_folder() / "check.py"), "--database", stage.opened.admin.conninfo()]
-    command += ["--tenant", stage.tenant_id, "--store", str(stage.place.store_file)]
+    command = [sys.executable, str(checker_folder()), "--tenant", stage.tenant_id]
+    command += ["--store", str(stage.place.store_file)]
+    command += ["--lease-ms", str(round(LEASE_S * 1000))]
     command += ["--deliveries", str(stage.deliveries), "--subscription", str(stage.subscription_id)]
     for change_id, plan in zip(changes, stage.plans, strict=True):
         command += ["--change", change_id, "--plan", str(plan)]
-    done = subprocess.run(command, check=False, capture_output=True)  # noqa: S603 - our own program
+    environment = {**os.environ, "CHECK_DATABASE": stage.opened.admin.conninfo()}
+    done = subprocess.run(command, env=environment, check=False, capture_output=True)  # noqa: S603 - our own program
     try:
         verdict: dict[str, Any] = orjson.loads(done.stdout)
     except ValueError:
@@ -144,11 +154,13 @@ def _report(
     arrivals = sum(1 for _ in stage.deliveries.open("rb"))
     effects = sum(b'"effect": true' in line for line in stage.deliveries.open("rb"))
     resumed = harm.resumed_s
-    p95 = quantiles(resumed, n=20)[-1] if len(resumed) > 1 else (resumed or [0.0])[0]
+    p95 = quantiles(resumed, n=20, method="inclusive")[-1] if len(resumed) > 1 else (resumed or [0.0])[0]
     return {
         "violations": verdict["violations"],
         "integrity": verdict["integrity"],
         "evidence": verdict["evidence"],
+        "raced": verdict["raced"],
+        "rehearsed": _rehearsed(stage),
         "items": stage.plan.items,
         "kills": harm.kills,
         "zombies": harm.zombies,
@@ -157,12 +169,29 @@ def _report(
         "states": states,
         "item_states": {str(state): int(number) for state, number in rows},
         "edits": harm.edits,
+        "pauses": harm.pauses,
+        "interruptions": harm.interruptions,
         "faults_by_kind": faults["faults_injected"],
         "events_delivered": effects,
         "redeliveries": arrivals - effects,
         "resume_p95_s": round(p95, 2),
         "lease_s": LEASE_S,
         "apply_seconds": round(applied_s, 1),
+    }
+
+
+def _rehearsed(stage: Stage) -> dict[str, Any]:
+    """What this was a rehearsal of, and how many of its prices were planned otherwise here."""
+    copied = stage.plan.copied
+    if copied is None:
+        return {"change_id": None, "name": None, "plan_root": None, "left_out": 0, "planned_otherwise": 0}
+    computed = stage.author.pages(f"/v1/price-changes/{stage.change_id}/items")
+    return {
+        "change_id": copied.change_id,
+        "name": copied.name,
+        "plan_root": copied.plan_root,
+        "left_out": copied.left_out,
+        "planned_otherwise": copied.differing(computed),
     }
 
 

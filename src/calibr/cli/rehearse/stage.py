@@ -10,8 +10,9 @@ from typing import Any, Final
 import psycopg
 from rich.console import Console
 
+from calibr.access import create_tenant
 from calibr.cli.client import Client
-from calibr.cli.demo.processes import Launched, Processes, run_once
+from calibr.cli.demo.processes import Launched, Processes
 from calibr.cli.demo.workspace import Workspace
 from calibr.cli.failures import FAILED, CliError
 from calibr.cli.progress import Point, follow
@@ -39,9 +40,9 @@ class Stage:
     opened: OpenDatabase
     store: Launched
     server: Launched
+    preparer: Launched
     author: Client
     approver: Client
-    subscriber: Launched | None = None
     subscription_id: str | None = None
     tenant_id: str = ""
     change_id: str = ""
@@ -71,40 +72,42 @@ class Stage:
 
 
 def open_stage(plan: Plan, processes: Processes, notes: Console) -> Stage:
-    """Start store, database and server, and make a tenant with its people."""
+    """Start store, database, server and a worker for the preparations, and make a tenant with its people."""
     place = processes.place
     store = processes.launch(
         "store",
-        ["calibr_sandbox", "serve", "--db", str(place.store_file), "--plan", "enterprise",
-         "--products", str(plan.items), "--seed", str(plan.seed)],
+        ["calibr_sandbox", "serve", "--db", str(place.store_file), "--plan", "enterprise", "--seed", str(plan.seed),
+         *_filling(plan, place)],
     )  # fmt: skip
-    settings = Settings.load(data_dir=place.data_dir)
+    # The installation that this person may have here has its own key and database.
+    settings = Settings.load(data_dir=place.data_dir, secret_key=None, database_url=None)
     place.data_dir.mkdir(mode=0o711, exist_ok=True)
     opened = OpenDatabase.embedded(place.data_dir / "postgres", master_key(settings))
-    server = serve(processes, worker=True)
-    made = run_once(
-        ["calibr", "tenant", "create", "Rehearsal", "--admin", "Ada", "--json", "--data-dir", str(place.data_dir)]
-    )
-    admin = Client(server.url, str(made["token"]))
-    approver_user = admin.post("/v1/users", {"name": "Petra", "role": "admin"})
-    token = str(admin.post("/v1/tokens", {"name": "rehearsal", "user_id": approver_user["id"]})["token"])
-    stage = Stage(plan, processes, notes, opened, store, server, admin, Client(server.url, token))
-    stage.tenant_id = str(made["tenant_id"])
-    store.await_ready()
+    here = ["--json", "--data-dir", str(place.data_dir)]
+    server = processes.launch("server", ["calibr", "serve", "--port", "0", *here], QUIET)
+    preparer = processes.launch("preparer", ["calibr", "worker", *here], {**QUIET, "CALIBR_POLL_S": "0.2"})
+    made = create_tenant(opened.database, name="Rehearsal", admin_name="Ada")
+    for process in (server, preparer, store):
+        process.await_ready()
+    admin = Client(server.url, made.token.reveal())
+    approver = admin.post("/v1/users", {"name": "Petra", "role": "admin"})
+    token = str(admin.post("/v1/tokens", {"name": "rehearsal", "user_id": approver["id"]})["token"])
+    stage = Stage(plan, processes, notes, opened, store, server, preparer, admin, Client(server.url, token))
+    stage.tenant_id = str(made.tenant_id)
     return stage
 
 
-def serve(processes: Processes, *, worker: bool, port: int = 0) -> Launched:
-    """Start a server; with a worker of its own for the preparations."""
-    environment = {**QUIET, "CALIBR_WORKER_ENABLED": "true"} if worker else QUIET
-    arguments = ["calibr", "serve", "--json", "--port", str(port), "--data-dir", str(processes.place.data_dir)]
-    server = processes.launch("server", arguments, environment)
-    server.await_ready()
-    return server
+def _filling(plan: Plan, place: Workspace) -> list[str]:
+    """What the store sells: a generated catalog, or what was copied."""
+    if plan.copied is None:
+        return ["--products", str(plan.items)]
+    file = place.root / "catalog.csv"
+    plan.copied.write_csv(file)
+    return ["--csv", str(file), "--currency", plan.copied.currency]
 
 
 def prepare_plan(stage: Stage) -> None:
-    """Read the store's catalog, preview the rule, and have the plan approved by another person."""
+    """Read the store's catalog and preview the rule."""
     api = stage.author
     body = {
         "kind": "shopify",
@@ -115,12 +118,12 @@ def prepare_plan(stage: Stage) -> None:
     connection = api.post("/v1/connections", body)
     sync = api.post(f"/v1/connections/{connection['id']}/syncs")
     _until(stage, "reading the catalog", f"/v1/syncs/{sync['id']}", {"completed"}, {"failed"})
-    change = api.post("/v1/price-changes", {"name": "rehearsal", **RULE})
+    rule = RULE if stage.plan.copied is None else stage.plan.copied.rule
+    change = api.post("/v1/price-changes", {"name": "rehearsal", **rule})
     stage.change_id = str(change["id"])
     api.post(f"/v1/price-changes/{stage.change_id}/preview")
     path = f"/v1/price-changes/{stage.change_id}"
     _until(stage, "computing the plan", path, {"previewed"}, {"draft"})
-    approve(stage, stage.change_id)
 
 
 def approve(stage: Stage, change_id: str) -> None:
@@ -136,21 +139,23 @@ def approve(stage: Stage, change_id: str) -> None:
 
 def subscribe(stage: Stage) -> None:
     """Start the subscriber and have all events from now on delivered to it."""
-    stage.subscriber = stage.processes.launch(
+    subscriber = stage.processes.launch(
         "subscriber", ["calibr.cli.rehearse.subscriber", str(stage.deliveries), str(stage.plan.seed)]
     )
-    stage.subscriber.await_ready()
-    wanted = {"kind": "webhook", "name": "rehearsal", "config": {"url": stage.subscriber.url}, "lanes": 16}
+    subscriber.await_ready()
+    wanted = {"kind": "webhook", "name": "rehearsal", "config": {"url": subscriber.url}, "lanes": 16}
     made = stage.author.post("/v1/subscriptions", wanted)
+    draft = stage.deliveries.with_suffix(".draft")
+    draft.write_text(str(made["secret"]), encoding="utf-8")
+    draft.rename(stage.deliveries.with_suffix(".secret"))
     stage.subscription_id = str(made["subscription"]["id"])
 
 
-def restart_without_worker(stage: Stage) -> None:
-    """End the worker of the preparations: from here on only workers that may be killed are at work."""
-    port = int(stage.server.url.rpartition(":")[2])
-    stage.server.end()
-    stage.processes.running.remove(stage.server)
-    stage.server = serve(stage.processes, worker=False, port=port)
+def dismiss_preparer(stage: Stage) -> None:
+    """From here on only workers that may be killed are at work; nothing is under way, so that it need not be asked."""
+    stage.preparer.process.kill()
+    stage.preparer.end()
+    stage.processes.running.remove(stage.preparer)
 
 
 def checker_folder() -> Path:

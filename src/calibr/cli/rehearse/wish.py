@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from calibr.cli.rehearse.copied import Copied
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -15,11 +17,17 @@ class Plan:
     workers: int
     seed: int
     rollback: bool
+    copied: Copied | None = None
 
     @property
     def edits(self) -> int:
         """How many prices somebody else changes."""
         return max(5, self.items // 1000)
+
+    @property
+    def batch(self) -> int:
+        """Items that a worker claims at a time: small enough that a small plan is not in flight as a whole."""
+        return max(5, min(250, self.items // 40))
 
 
 LEASE_S: Final = 2.4
