@@ -58,6 +58,7 @@ class PriceChange:
     plan_root: str | None
     summary: Mapping[str, Any] | None
     rollback_of: PriceChangeId | None
+    retry_of: PriceChangeId | None
     created_by: UserId
     editors: tuple[UserId, ...]
     created_at: datetime

@@ -91,3 +91,23 @@ def copy_items_back(session: Session, original: PriceChangeId, rollback: PriceCh
     The trace of a copied item is that of one step that sets the recorded price; the cost stays beside it.
     """
     return session.execute(_COPY_BACK, {"original": original, "rollback": rollback}).rowcount
+
+
+_COPY_AGAIN = text("""
+  insert into calibr.price_change_item(
+    tenant_id, change_id, price_list_id, product_id, currency, before_amount, before_compare_at, after_amount,
+    after_compare_at, verdict, state, reason, binding, violated, trace)
+  select tenant_id, :retry, price_list_id, product_id, currency, before_amount, before_compare_at, after_amount,
+    after_compare_at, verdict, 'pending', reason, binding, violated, trace
+  from calibr.price_change_item
+  where change_id = :original and state in ('rejected', 'cancelled')
+  order by price_list_id, product_id
+""")
+
+
+def copy_items_again(session: Session, original: PriceChangeId, retry: PriceChangeId) -> int:
+    """Copy what `original` wanted to write and did not: refused by the store, or given up. Returns how many items.
+
+    What somebody else changed is left out: its before-price is no longer true, so it needs a new preview.
+    """
+    return session.execute(_COPY_AGAIN, {"original": original, "retry": retry}).rowcount

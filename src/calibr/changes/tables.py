@@ -25,6 +25,7 @@ price_change = Table(
     Column("plan_root", Text),
     Column("summary", JSONB),
     Column("rollback_of", Uuid),
+    Column("retry_of", Uuid),
     Column("created_by", Uuid, nullable=False),
     Column("editors", ARRAY(Uuid), nullable=False),
     Column("created_at", _AT, nullable=False),

@@ -80,6 +80,7 @@ CHANGE: dict[str, Any] = {
     "finished_at": None,
     "plan_root": "ab" * 32,
     "rollback_of": None,
+    "retry_of": None,
     "rollbacks": [],
     "reason": None,
     "error": None,

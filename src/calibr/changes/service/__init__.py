@@ -3,13 +3,14 @@
 from calibr.changes.service.control import abort, pause, resume, start_apply
 from calibr.changes.service.draft import create, edit, request_preview
 from calibr.changes.service.review import approve, cancel, expire_plans, reject, submit
-from calibr.changes.service.rollback import create_rollback
+from calibr.changes.service.rollback import create_retry, create_rollback
 
 __all__ = [
     "abort",
     "approve",
     "cancel",
     "create",
+    "create_retry",
     "create_rollback",
     "edit",
     "expire_plans",

@@ -1,6 +1,6 @@
-"""Rollback: a new price change that restores what another one changed, through the same review and the same checks."""
+"""Rollback and retry: new price changes whose plan is copied from another one, through the same review and checks."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -10,7 +10,7 @@ from calibr.changes.model import PriceChange
 from calibr.changes.plan import complete_preview
 from calibr.changes.reads_summary import item_groups, labeled, top_movers
 from calibr.changes.repository import get_change, insert_change
-from calibr.changes.repository_plan import copy_items_back
+from calibr.changes.repository_plan import copy_items_again, copy_items_back
 from calibr.changes.seal import seal_items
 from calibr.changes.service.draft import NAME_LENGTH, author_of, described
 from calibr.changes.summary import Findings, Selection, summarize
@@ -33,16 +33,52 @@ def create_rollback(session: Session, change_id: PriceChangeId) -> PriceChange:
     """
     original = get_change(session, change_id)
     _require_restorable(original)
-    rollback = insert_change(session, _columns(session, original))
-    tell(session, rollback, "price_change.created", {**described(rollback), "rollback_of": str(original.id)})
-    rollback = transition(session, rollback, lifecycle.REQUEST_PREVIEW)
-    items = copy_items_back(session, original.id, rollback.id)
-    header = PlanHeader(
-        *(rollback.id, rollback.revision, rollback.rule_hash, engine_version(), session.now), *(items, 0, items)
-    )
-    return complete_preview(
-        session, rollback, header, seal_items(session, header), _summary(session, rollback.id, items)
-    )
+    columns = {
+        **_columns(session, original, f"Rollback of {original.name}"),
+        "rule_hash": rollback_hash(original),
+        "rollback_of": original.id,
+    }
+    return _with_copied_plan(session, original, insert_change(session, columns), copy_items_back)
+
+
+def create_retry(session: Session, change_id: PriceChangeId) -> PriceChange:
+    """Make a change that tries again what `change_id` could not write, with its plan; the acting person is its author.
+
+    It takes the items that the store refused and those that were given up. Drifted ones are left to a new preview.
+
+    Raises Conflict: `price_change.wrong_state` while the original may still write, `price_change.nothing_to_retry`.
+    """
+    original = get_change(session, change_id)
+    _require_ended(original, "tried again")
+    if original.rollback_of is not None:
+        text = f"price change {original.id} is a rollback: make another one of {original.rollback_of}"
+        raise Conflict("price_change.nothing_to_retry", text)
+    if not original.counts.get(ItemState.REJECTED) and not original.counts.get(ItemState.CANCELLED):
+        text = f"price change {original.id} has no item that was refused or given up"
+        raise Conflict("price_change.nothing_to_retry", text)
+    columns = {
+        **_columns(session, original, f"Retry of {original.name}"),
+        "rule_hash": original.rule_hash,
+        "retry_of": original.id,
+    }
+    retry = _with_copied_plan(session, original, insert_change(session, columns), copy_items_again)
+    tell(session, retry, "price_change.retry_planned", {"retry_of": str(original.id), "plan_root": retry.plan_root})
+    return retry
+
+
+def _with_copied_plan(
+    session: Session,
+    original: PriceChange,
+    made: PriceChange,
+    copy: Callable[[Session, PriceChangeId, PriceChangeId], int],
+) -> PriceChange:
+    """Give a new change its plan by copying rows, and seal it."""
+    rollback_of = None if made.rollback_of is None else str(made.rollback_of)
+    tell(session, made, "price_change.created", {**described(made), "rollback_of": rollback_of})
+    made = transition(session, made, lifecycle.REQUEST_PREVIEW)
+    items = copy(session, original.id, made.id)
+    header = PlanHeader(*(made.id, made.revision, made.rule_hash, engine_version(), session.now), *(items, 0, items))
+    return complete_preview(session, made, header, seal_items(session, header), _summary(session, made.id, items))
 
 
 def rollback_hash(original: PriceChange) -> str:
@@ -50,34 +86,36 @@ def rollback_hash(original: PriceChange) -> str:
     return sha256(canonical_json({"rollback_of": str(original.id), "plan_root": original.plan_root})).hexdigest()
 
 
-def _require_restorable(original: PriceChange) -> None:
+def _require_ended(original: PriceChange, what: str) -> None:
     if original.state not in RESTORABLE:
-        text = f"price change {original.id} is {original.state}: only one that has ended can be rolled back"
+        text = f"price change {original.id} is {original.state}: only one that has ended can be {what}"
         raise Conflict("price_change.wrong_state", text)
+
+
+def _require_restorable(original: PriceChange) -> None:
+    _require_ended(original, "rolled back")
     if not original.counts.get(ItemState.APPLIED):
         text = f"price change {original.id} applied no item, so there is nothing to restore"
         raise Conflict("price_change.nothing_to_roll_back", text)
 
 
-def _columns(session: Session, original: PriceChange) -> Mapping[str, Any]:
+def _columns(session: Session, original: PriceChange, name: str) -> Mapping[str, Any]:
     return {
         "id": new_uuid(),
-        "name": f"Rollback of {original.name}"[:NAME_LENGTH],
+        "name": name[:NAME_LENGTH],
         "selector_json": original.selector_json,
         "transform_json": original.transform_json,
         "guardrails_json": original.guardrails_json,
-        "rule_hash": rollback_hash(original),
         "price_list_ids": list(original.price_list_ids),
-        "rollback_of": original.id,
         "created_by": author_of(session),
         "correlation_id": original.correlation_id,
     }
 
 
-def _summary(session: Session, rollback_id: PriceChangeId, items: int) -> dict[str, Any]:
+def _summary(session: Session, change_id: PriceChangeId, items: int) -> dict[str, Any]:
     findings = Findings(
         Selection(selected=items),
-        movers_up=labeled(session, top_movers(session, rollback_id, up=True)),
-        movers_down=labeled(session, top_movers(session, rollback_id, up=False)),
+        movers_up=labeled(session, top_movers(session, change_id, up=True)),
+        movers_down=labeled(session, top_movers(session, change_id, up=False)),
     )
-    return summarize(item_groups(session, rollback_id, None), findings)
+    return summarize(item_groups(session, change_id, None), findings)

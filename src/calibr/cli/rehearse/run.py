@@ -32,6 +32,7 @@ from calibr.cli.rehearse.stage import (
 )
 from calibr.cli.rehearse.wish import LEASE_S, TIMES, Plan
 from calibr.cli.signals import held_back
+from calibr.monitor import configure_logging
 
 SETTLE_S: Final = 90.0
 LOOK_EVERY_S: Final = 0.2
@@ -41,6 +42,7 @@ LONGEST_CALL_S: Final = float(TIMES["CALIBR_STORE_CALL_S"]) + float(TIMES["CALIB
 def rehearse(plan: Plan, notes: Console, *, keep: Path | None = None) -> dict[str, Any]:
     """Rehearse, and return the report. Raises CliError when it cannot be set up, or does not come to its end."""
     began = time.monotonic()
+    configure_logging(console=True, level="warning")  # on standard error: standard output is for the report
     with workspace() as place:
         processes = Processes(place)
         try:

@@ -83,7 +83,15 @@ def open_stage(plan: Plan, processes: Processes, notes: Console) -> Stage:
     settings = Settings.load(data_dir=place.data_dir, secret_key=None, database_url=None)
     place.data_dir.mkdir(mode=0o711, exist_ok=True)
     opened = OpenDatabase.embedded(place.data_dir / "postgres", master_key(settings))
-    here = ["--json", "--data-dir", str(place.data_dir)]
+    try:
+        return _furnished(plan, processes, notes, opened, store)
+    except BaseException:
+        opened.close()
+        raise
+
+
+def _furnished(plan: Plan, processes: Processes, notes: Console, opened: OpenDatabase, store: Launched) -> Stage:
+    here = ["--json", "--data-dir", str(processes.place.data_dir)]
     server = processes.launch("server", ["calibr", "serve", "--port", "0", *here], QUIET)
     preparer = processes.launch("preparer", ["calibr", "worker", *here], {**QUIET, "CALIBR_POLL_S": "0.2"})
     made = create_tenant(opened.database, name="Rehearsal", admin_name="Ada")

@@ -115,6 +115,7 @@ def _facts(change: Change) -> list[tuple[str, object]]:
         ("finished", moment(change["finished_at"])),
         ("plan root", change["plan_root"]),
         ("takes back", change["rollback_of"]),
+        ("tries again", change["retry_of"]),
         ("taken back by", ", ".join(map(str, change["rollbacks"]))),
         ("reason", change["reason"]),
         ("error", error.get("message")),

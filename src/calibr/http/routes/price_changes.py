@@ -213,6 +213,21 @@ def rollback(caller: ChangesRollback, change_id: UUID, _body: Nothing) -> Respon
     return _command(caller, change_id, lambda session, change: service.create_rollback(session, change.id), status=201)
 
 
+@router.post(
+    "/{change_id}/retry",
+    summary="Try again what was not written",
+    operation_id="retry_price_change",
+    status_code=201,
+    responses={201: ONE},
+)
+def retry(caller: ChangesWrite, change_id: UUID, _body: Nothing) -> Response:
+    """Makes a new price change of the items that the store refused or that were given up, with the same prices.
+
+    It is submitted and approved like any other. What somebody else changed in the meantime is left to a new preview.
+    """
+    return _command(caller, change_id, lambda session, change: service.create_retry(session, change.id), status=201)
+
+
 def _command(
     caller: Caller, change_id: UUID, work: Callable[[Session, PriceChange], PriceChange], *, status: int = 200
 ) -> Response:

@@ -42,6 +42,7 @@ class PriceChangeBrief:
     computed_at: datetime | None
     plan_root: str | None
     rollback_of: UUID | None
+    retry_of: UUID | None
     created_by: UUID
     created_at: datetime
     updated_at: datetime

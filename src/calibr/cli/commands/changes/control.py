@@ -21,6 +21,7 @@ def register(app: Typer) -> None:
     """Add the commands."""
     for name, function in (("pause", pause), ("abort", abort), ("rollback", rollback)):
         command(app, name)(function)
+    command(app, "retry-failed")(retry_failed)
     command(app, "apply")(apply)
     command(app, "resume")(resume)
 
@@ -47,8 +48,15 @@ def abort(cli: Cli, change: Reference) -> None:
 
 def rollback(cli: Cli, change: Reference) -> None:
     """Plan the way back as a new change, which needs submission and approval like any other."""
-    made = command_on(cli, change, "rollback")
+    _show_made(cli, command_on(cli, change, "rollback"))
 
+
+def retry_failed(cli: Cli, change: Reference) -> None:
+    """Plan another try of what the store refused or what was given up, as a new change to submit and approve."""
+    _show_made(cli, command_on(cli, change, "retry"))
+
+
+def _show_made(cli: Cli, made: Change) -> None:
     def show(page: Console) -> None:
         show_brief(page, made)
         page.print(f"next: calibr change submit {made['id']}", style="bright_black")
