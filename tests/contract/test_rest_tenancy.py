@@ -25,6 +25,14 @@ BODIES: dict[str, dict[str, Any]] = {
     "replay_subscription": {"from_seq": 0},
 }
 """Bodies that get past the checks of form, so that the id is looked at."""
+CREATIONS: dict[str, dict[str, Any]] = {
+    "create_user": {"name": "Ada", "role": "author"},
+    "create_token": {"name": "spare"},
+    "create_connection": {"kind": "throttled", "name": "spare", "config": {}, "secrets": {}},
+    "create_price_change": {"name": "n", "selector": {"all": []}, "transform": {"price": []}},
+    "create_subscription": {"kind": "webhook", "name": "other", "config": {"url": "https://example.com/hook"}},
+}
+"""Bodies of what makes something new."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +167,24 @@ def test_the_owner_reaches_every_command(all_operations: list[Operation], databa
             answer = each.request(team.admin, own.ids, BODIES.get(each.id))
             assert answer.status_code != 404, each.id
             assert answer.status_code < 500, each.id
+
+
+def test_every_post_asks_for_its_idempotency_key_before_it_does_anything(
+    all_operations: list[Operation], database: Database, team: "Team"
+) -> None:
+    own = furnish(open_desk(database, team))
+    headers = {**team.admin.headers, "Idempotency-Key": "taken"}
+    posts = [each for each in all_operations if each.method == "POST"]
+    assert {each.id for each in posts if not each.id_parameters} == set(CREATIONS)
+    with httpx2.Client(base_url=team.admin.base_url, headers=headers, timeout=30) as client:
+        assert client.post("/v1/users", json={"name": "First", "role": "viewer"}).status_code == 201
+        before = own.desk.events()
+
+        for each in posts:
+            answer = each.request(client, own.ids, {**CREATIONS, **BODIES}.get(each.id))
+            assert (answer.status_code, answer.json()["code"]) == (422, "idempotency.key_reused"), each.id
+
+    assert own.desk.events() == before
 
 
 def closed(schema: Any) -> Any:  # noqa: ANN401 - JSON

@@ -1,7 +1,7 @@
 """Tenants, users, tokens and scopes: who may do what. Also the keys that make a repeated request harmless."""
 
 from calibr.access.authentication import authenticate, refused, require
-from calibr.access.idempotency import forget_old_keys, recall, remember
+from calibr.access.idempotency import forget_old_keys, peek, recall, remember
 from calibr.access.model import MintedToken, NewTenant, NewToken, Principal, RequestMark, StoredAnswer, Token, User
 from calibr.access.scopes import ROLE_SCOPES, Scope, UserRole, in_order
 from calibr.access.service import (
@@ -39,6 +39,7 @@ __all__ = [
     "list_tokens",
     "list_users",
     "mint_token",
+    "peek",
     "recall",
     "refused",
     "remember",

@@ -22,9 +22,18 @@ def recall(session: Session, mark: RequestMark) -> StoredAnswer | None:
         Invalid: `idempotency.key_reused` if the key belongs to another request.
         Conflict: `idempotency.in_flight` while the first request is in work.
     """
-    if repository.insert_key(session, mark):
-        return None
+    return None if repository.insert_key(session, mark) else peek(session, mark)
+
+
+def peek(session: Session, mark: RequestMark) -> StoredAnswer | None:
+    """Return the answer that a request with this key had, and win nothing.
+
+    Raises:
+        Invalid: `idempotency.key_reused` if the key belongs to another request.
+    """
     stored = repository.get_answer(session, mark)
+    if stored is None:
+        return None
     if stored.request_hash != mark.request_hash:
         raise Invalid("idempotency.key_reused", f"The idempotency key {mark.key!r} belongs to another request.")
     return StoredAnswer(stored.status, stored.body, stored.headers)

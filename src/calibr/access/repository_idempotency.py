@@ -47,10 +47,10 @@ def insert_key(session: Session, mark: RequestMark) -> bool:
     return session.execute(statement).one_or_none() is not None
 
 
-def get_answer(session: Session, mark: RequestMark) -> KeyRow:
-    """The key with its answer; it exists, since `insert_key` ran into it."""
-    row = session.execute(select(idempotency).where(_is(mark))).mappings().one()
-    return KeyRow(row["request_hash"], row["status"], row["response"], row["headers"])
+def get_answer(session: Session, mark: RequestMark) -> KeyRow | None:
+    """The key with its answer, if there is one."""
+    row = session.execute(select(idempotency).where(_is(mark))).mappings().one_or_none()
+    return KeyRow(row["request_hash"], row["status"], row["response"], row["headers"]) if row is not None else None
 
 
 def set_answer(session: Session, mark: RequestMark, answer: StoredAnswer) -> None:

@@ -53,14 +53,21 @@ class Caller:
         """
         with self.session() as session:
             if (stored := self._recalled(session)) is not None:
-                headers = {**stored.headers, REPLAYED: "true"}
-                return Response(stored.body, stored.status, headers=headers, media_type=MEDIA_TYPE)
+                return _replayed(stored)
             answer = work(session)
             response = answer.response()
             if self.mark is not None:
                 access.remember(session, self.mark, _to_store(answer))
         self.services.wake_worker()
         return response
+
+    def answered(self) -> Response | None:
+        """The answer that this request had before, if any: for what asks somebody else before its `command`."""
+        if self.mark is None:
+            return None
+        with self.session() as session:
+            stored = access.peek(session, self.mark)
+        return _replayed(stored) if stored is not None else None
 
     def _recalled(self, session: Session) -> StoredAnswer | None:
         return access.recall(session, self.mark) if self.mark is not None else None
@@ -111,6 +118,11 @@ async def _mark(request: Request, principal: Principal) -> RequestMark | None:
     body = await request.body()
     digest = hashlib.sha256(b"\0".join((request.method.encode(), path.encode(), query, body))).digest()
     return RequestMark(principal.token_id, key, request.method, path, digest)
+
+
+def _replayed(stored: StoredAnswer) -> Response:
+    headers = {**stored.headers, REPLAYED: "true"}
+    return Response(stored.body, stored.status, headers=headers, media_type=MEDIA_TYPE)
 
 
 def _to_store(answer: Answer) -> StoredAnswer:

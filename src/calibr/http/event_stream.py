@@ -66,21 +66,21 @@ class Streams:
     async def _blocks(self, request: Request, listener: Listener) -> AsyncIterator[bytes]:
         after, told, checked = listener.after, time.monotonic(), time.monotonic()
         while not self.is_stopping and not await request.is_disconnected():
-            page = await run_in_threadpool(_read, listener, after)
             now = time.monotonic()
+            if now - checked > RECHECK_S:  # before the read: a client that was slow may have been refused meanwhile
+                if not await run_in_threadpool(_still_may, listener):
+                    return
+                checked = now
+            page = await run_in_threadpool(_read, listener, after)
             if page.events:
                 yield b"".join(map(block_of, page.events))
                 told = now
             elif now - told > HEARTBEAT_S:
-                yield b": still here\n\n"
+                yield b"id: %d\n: still here\n\n" % page.looked_to  # so that who reconnects starts no earlier
                 told = now
             after = page.looked_to
             if after >= page.head and not listener.follows:
                 return
-            if now - checked > RECHECK_S:
-                if not await run_in_threadpool(_still_may, listener):
-                    return
-                checked = now
             if after >= page.head:
                 await asyncio.sleep(POLL_S)
 

@@ -5,6 +5,11 @@ from typing import TYPE_CHECKING
 import httpx2
 import pytest
 
+from calibr import access
+from calibr.access import RequestMark
+from calibr.core.ids import new_uuid
+from calibr.db import Context, Database
+
 if TYPE_CHECKING:
     from rest import Team
 
@@ -77,6 +82,21 @@ def test_repeats_at_the_same_time_make_one_user(team: "Team") -> None:
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.content for answer in answers}) == 1
     assert users(team).count("Ada") == 1
+
+
+def test_a_duplicate_in_flight_is_told_so_at_once(team: "Team", database: Database) -> None:
+    principal = team.principal
+    mark = RequestMark(principal.token_id, "k", "POST", "/v1/users", b"\0" * 32)
+    with database.session(Context(principal.tenant_id, principal.actor, new_uuid())) as session:
+        assert access.recall(session, mark) is None
+        began = time.monotonic()
+        refused = team.admin.post("/v1/users", json=USER, headers={"Idempotency-Key": "k"})
+        other = team.admin.post("/v1/users", json=USER, headers={"Idempotency-Key": "another"})
+        assert time.monotonic() - began < 2
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "idempotency.in_flight")
+    assert refused.headers["Retry-After"] == "1"
+    assert other.status_code == 201
 
 
 def test_without_a_key_a_repeat_is_a_second_request(team: "Team") -> None:

@@ -39,7 +39,8 @@ def tail(
         "since": since,
         "follow": "true" if follow else "false",
     }
-    after = None if since is not None else max(0, _head(cli) - _LATEST)
+    head = _head(cli)
+    after = None if since is not None else max(0, head - _LATEST)
     for event in _events(cli, query, after, follows=follow):
         cli.line(event, _line(event))
 
@@ -54,26 +55,31 @@ def _events(cli: Cli, query: Query, after: int | None, *, follows: bool) -> Iter
         try:
             for seq, event in _parsed(cli.api.lines("/v1/events/stream", {**query, "after": after})):
                 after = seq
-                yield event
+                if event is not None:
+                    yield event
         except Unreachable:
-            if not follows or after is None:
+            if not follows:
                 raise
         if not follows:
             return
         time.sleep(_AGAIN_AFTER_S)
 
 
-def _parsed(lines: Iterator[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The events of a stream: blocks of `name: value` lines with an empty one behind each."""
+def _parsed(lines: Iterator[str]) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    """How far a stream is, each time with its event: blocks of `name: value` lines with an empty one behind each.
+
+    A sign of life has a number too, and no event.
+    """
     block: dict[str, str] = {}
     for line in lines:
         name, _, value = line.partition(": ")
         if line:
             block[name] = value
             continue
-        if "id" in block and "data" in block:
+        if "id" in block:
             try:
-                yield int(block["id"]), {"seq": int(block["id"]), **json.loads(block["data"])}
+                seq = int(block["id"])
+                yield seq, {"seq": seq, **json.loads(block["data"])} if "data" in block else None
             except ValueError as error:
                 raise CliError("the server sent what is no event; is it a Calibr server?") from error
         block = {}

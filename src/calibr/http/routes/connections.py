@@ -98,6 +98,8 @@ def get_connection(caller: CatalogRead, connection_id: UUID) -> Response:
 )
 def check_connection(caller: ConnectorsWrite, connection_id: UUID, _body: Nothing) -> Response:
     """Asks the store who it is and what the token may do. A store that does not answer is a finding, not an error."""
+    if (answered := caller.answered()) is not None:
+        return answered
     health = _ask(caller, ConnectionId(connection_id))
 
     def work(session: Session) -> Answer:
