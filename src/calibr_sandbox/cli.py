@@ -1,9 +1,10 @@
-"""The commands `serve`, `load` and `generate`. No logic of their own.
+"""The commands `serve`, `load`, `generate`, `journal` and `faults`. No logic of their own.
 
-Standard output carries JSON lines only; what is wrong with the input goes to standard error, with exit status 2.
+Standard output carries JSON only; what is wrong with the input goes to standard error, with exit status 2.
 """
 
 import argparse
+import os
 import sqlite3
 import sys
 from collections.abc import Sequence
@@ -14,11 +15,12 @@ from pathlib import Path
 import orjson
 
 from calibr_sandbox.catalog_writer import store_products
-from calibr_sandbox.config import DEFAULT_SCOPES, DEFAULT_TOKEN, PLANS, SandboxConfig
-from calibr_sandbox.control import JOURNAL
+from calibr_sandbox.config import DEFAULT_SCOPES, DEFAULT_TOKEN, DEFAULT_WEBHOOK_SECRET, PLANS, SandboxConfig
 from calibr_sandbox.csv_load import load_csv
-from calibr_sandbox.faults import DEFAULT, FaultRule, as_document, read_rules
+from calibr_sandbox.fault_file import PRESETS, as_document, read_rules
+from calibr_sandbox.faults import FaultRule
 from calibr_sandbox.generate import CatalogSpec, generate_products
+from calibr_sandbox.journal import stream_file
 from calibr_sandbox.server import serve
 from calibr_sandbox.store import Store
 
@@ -28,6 +30,10 @@ def run(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.command(options)
+    except BrokenPipeError:
+        # Whoever read our output has enough of it; Python would complain once more when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, OSError, sqlite3.Error) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
@@ -51,8 +57,10 @@ def _parser() -> argparse.ArgumentParser:
     generating.set_defaults(command=_generate)
     telling = commands.add_parser("journal", help="print every write of a shop, one JSON line each")
     telling.add_argument("--db", type=Path, required=True, help="the file that holds the shop")
+    telling.add_argument("--after", type=int, default=0, help="only those after this sequence number (0)")
     telling.set_defaults(command=_journal)
-    showing = commands.add_parser("faults", help="print the faults that --faults default stands for")
+    showing = commands.add_parser("faults", help="print a named set of faults, to start a fault file from")
+    showing.add_argument("name", nargs="?", choices=list(PRESETS), default="default", help="the set (default)")
     showing.set_defaults(command=_show_faults)
     return parser
 
@@ -72,6 +80,7 @@ def _add_serving_options(parser: argparse.ArgumentParser) -> None:
         "--bulk-delay", type=float, default=0.2, help="seconds a bulk operation is CREATED, then RUNNING"
     )
     parser.add_argument("--faults", help="a JSON file of fault rules, or `default` for a bad day")
+    parser.add_argument("--webhook-secret", default=DEFAULT_WEBHOOK_SECRET, help="what webhooks are signed with")
     parser.set_defaults(command=_serve)
 
 
@@ -84,6 +93,7 @@ def _serve(options: argparse.Namespace) -> None:
         scopes=tuple(options.scope or DEFAULT_SCOPES),
         bulk_delay_s=options.bulk_delay,
         seed=options.seed,
+        webhook_secret=options.webhook_secret,
     )
     faults = _faults(options.faults)
     loaded = _fill(config, options.csv, options.products)
@@ -93,24 +103,26 @@ def _serve(options: argparse.Namespace) -> None:
 def _faults(chosen: str | None) -> Sequence[FaultRule]:
     if chosen is None:
         return ()
-    if chosen == "default":
-        return DEFAULT
+    if chosen in PRESETS:
+        return PRESETS[chosen]
     try:
         return read_rules(orjson.loads(Path(chosen).read_bytes()))
-    except (TypeError, ValueError) as error:
+    except OSError as error:
+        raise ValueError(f"--faults {chosen}: {error.strerror}") from error
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"--faults {chosen}: is no JSON: {error}") from error
+    except ValueError as error:
         raise ValueError(f"--faults {chosen}: {error}") from error
 
 
 def _journal(options: argparse.Namespace) -> None:
-    if not options.db.is_file():
-        raise ValueError(f"--db {options.db}: there is no such file")
-    with closing(Store(options.db, "USD")) as store, store.snapshot() as reader:
-        for row in reader.stream(f"SELECT {', '.join(JOURNAL)} FROM journal ORDER BY seq"):  # noqa: S608
-            _print(dict(zip(JOURNAL, row, strict=True)))
+    for entry in stream_file(options.db, options.after):
+        sys.stdout.write(orjson.dumps(entry).decode() + "\n")
+    sys.stdout.flush()
 
 
-def _show_faults(_options: argparse.Namespace) -> None:
-    sys.stdout.write(orjson.dumps(as_document(DEFAULT), option=orjson.OPT_INDENT_2).decode() + "\n")
+def _show_faults(options: argparse.Namespace) -> None:
+    sys.stdout.write(orjson.dumps(as_document(PRESETS[options.name]), option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
 def _load(options: argparse.Namespace) -> None:

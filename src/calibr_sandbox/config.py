@@ -13,6 +13,7 @@ MAX_ARRAY_SIZE: Final = 250
 MAX_VARIANTS_PER_PRODUCT: Final = 2_048
 MAX_BULK_QUERIES: Final = 5
 DEFAULT_TOKEN: Final = "shpat_sandbox"  # noqa: S105 - the well-known token of a server that holds no secrets
+DEFAULT_WEBHOOK_SECRET: Final = "shpss_sandbox"  # noqa: S105 - as well known as the token
 DEFAULT_SCOPES: Final = ("read_inventory", "read_markets", "read_products", "write_products")
 
 
@@ -38,7 +39,7 @@ class SandboxConfig:
     """Everything a sandbox server needs to start.
 
     `currency` is used only when `db` is created; an existing file keeps its own. `bulk_delay_s` is how long
-    a bulk operation stays CREATED, and then at least how long it stays RUNNING.
+    a bulk operation stays CREATED, and then at least how long it stays RUNNING. `webhook_secret` signs webhooks.
     """
 
     db: Path
@@ -50,13 +51,16 @@ class SandboxConfig:
     shop_domain: str = "calibr-sandbox.myshopify.com"
     bulk_delay_s: float = 0.2
     seed: int = 1
+    webhook_secret: str = DEFAULT_WEBHOOK_SECRET
 
     def __post_init__(self) -> None:
-        """Refuse an unknown plan or currency, a missing token, a negative delay."""
+        """Refuse an unknown plan or currency, a missing token or secret, a negative delay."""
         decimals_of(self.currency)
         if self.plan not in PLANS:
             raise ValueError(f"plan: {self.plan!r} is unknown; known are {', '.join(PLANS)}")
         if not self.tokens or not all(self.tokens):
             raise ValueError("tokens: at least one access token is needed and none may be empty")
+        if not self.webhook_secret:
+            raise ValueError("webhook_secret: it may not be empty")
         if self.bulk_delay_s < 0:
             raise ValueError(f"bulk_delay_s: {self.bulk_delay_s} is negative; a delay is zero or more seconds")

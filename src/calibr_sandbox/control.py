@@ -1,7 +1,6 @@
-"""The routes under `/sandbox/`: a merchant's edits, counters, the journal, faults, result files."""
+"""The routes under `/sandbox/`: a merchant's edits, counters, the journal, faults, webhooks, result files."""
 
 from collections.abc import Awaitable, Callable
-from decimal import Decimal
 from typing import Any, Final
 
 import orjson
@@ -10,21 +9,13 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from calibr_sandbox.catalog import find_variant
 from calibr_sandbox.endpoint import Shop
-from calibr_sandbox.faults import read_rule
-from calibr_sandbox.ids import parse_gid
-from calibr_sandbox.money import parse_decimal, to_shop_text
+from calibr_sandbox.fault_file import read_rule
+from calibr_sandbox.hand_edits import MAX_DIGITS, Edit, apply_edits, find_named, whole_number
+from calibr_sandbox.journal import read_entries
 from calibr_sandbox.rows import VariantRow
-from calibr_sandbox.variant_writes import Writer, write_variants
 
-JOURNAL: Final = (
-    *("seq", "call", "source", "who", "at", "at_ms", "variant_id", "price", "compare_at_price", "cost"),
-    *("price_before", "compare_at_price_before", "effective"),
-)
-_AMOUNTS: Final = {"price": "price", "compareAtPrice": "compare_at_price", "cost": "cost"}
 _MAX_JOURNAL: Final = 10_000
-_MAX_DIGITS: Final = 18
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -52,6 +43,10 @@ class Control:
             Route("/sandbox/faults", _guarded(self.list_faults), methods=["GET"]),
             Route("/sandbox/faults", _guarded(self.add_fault), methods=["POST"]),
             Route("/sandbox/faults", _guarded(self.clear_faults), methods=["DELETE"]),
+            Route("/sandbox/webhooks", _guarded(self.list_webhooks), methods=["GET"]),
+            Route("/sandbox/webhooks", _guarded(self.add_webhook), methods=["POST"]),
+            Route("/sandbox/webhooks", _guarded(self.end_webhooks), methods=["DELETE"]),
+            Route("/sandbox/webhooks/{id}", _guarded(self.end_webhook), methods=["DELETE"]),
             Route("/sandbox/throttle", _guarded(self.throttle), methods=["POST"]),
             Route("/sandbox/bulk-results/{name}", self.bulk_result, methods=["GET"]),
         ]
@@ -67,42 +62,34 @@ class Control:
     async def journal(self, request: Request) -> object:
         """Return the accepted writes after a sequence number, in their order."""
         after, limit = _integer(request, "after", 0), _integer(request, "limit", _MAX_JOURNAL)
-        rows = await run_in_threadpool(self._read_journal, after, min(limit, _MAX_JOURNAL))
-        return {"writes": [dict(zip(JOURNAL, row, strict=True)) for row in rows]}
+        return {"writes": await run_in_threadpool(self._read_journal, after, min(limit, _MAX_JOURNAL))}
 
     async def show_variant(self, request: Request) -> object:
         """Return the stored values of a variant."""
-        return _variant_json(self._find_named(request.path_params["id"]))
+        return _variant_json(find_named(self._shop.store, request.path_params["id"]))
 
     async def edit_variant(self, request: Request) -> object:
         """Set price, compareAtPrice or cost by hand, as a merchant does; null clears the last two."""
-        text = request.path_params["id"]
-        self._edit([(text, await _json_object(request))], "hand")
-        return _variant_json(self._find_named(text))
+        body = await _json_object(request)
+        who = body.pop("who", "hand")
+        (written,) = self._edit([Edit(request.path_params["id"], body)], who)
+        return _variant_json(written)
 
     async def edit_variants(self, request: Request) -> object:
         """The same for many variants at once, in one transaction; `who` is told in the journal."""
         body = await _json_object(request)
-        edits, who = body.get("edits"), body.get("who", "hand")
-        if not isinstance(edits, list) or not isinstance(who, str) or not all(isinstance(e, dict) for e in edits):
+        edits = body.get("edits")
+        if not isinstance(edits, list) or not all(isinstance(edit, dict) for edit in edits):
             raise _BadInputError('send {"edits": [{"id": ..., "price": ...}, ...], "who": "..."}')
-        self._edit([(str(edit.pop("id", "")), edit) for edit in map(dict, edits)], who)
-        return {"edited": len(edits)}
+        wanted = [Edit(str(edit.pop("id", "")), edit) for edit in edits]
+        return {"edited": len(self._edit(wanted, body.get("who", "hand")))}
 
-    def _edit(self, edits: list[tuple[str, dict[str, Any]]], who: str) -> None:
-        rows, known = [], {}
-        for text, changes in edits:
-            unknown = sorted(set(changes) - set(_AMOUNTS))
-            if unknown or not changes:
-                raise _BadInputError(
-                    f"send one or more of {', '.join(_AMOUNTS)}; not {', '.join(unknown) or 'an empty object'}"
-                )
-            row = self._find_named(text)
-            values: dict[str, Any] = {_AMOUNTS[name]: self._amount_text(name, value) for name, value in changes.items()}
-            known[row.id] = row
-            rows.append(row._replace(**values))
-        with self._shop.store.transaction() as connection:
-            write_variants(connection, rows, known, Writer("hand", who[:120]))
+    def _edit(self, edits: list[Edit], who: object) -> list[VariantRow]:
+        if not isinstance(who, str) or not who:
+            raise _BadInputError(f"who: {who!r} is no name")
+        written = apply_edits(self._shop.store, edits, who)
+        self._shop.webhooks.products_changed(row.product_id for row in written)
+        return written
 
     async def list_faults(self, _request: Request) -> object:
         """List the fault rules in force."""
@@ -110,17 +97,36 @@ class Control:
 
     async def add_fault(self, request: Request) -> object:
         """Put a fault rule into force."""
-        body = await _json_object(request)
-        try:
-            self._shop.faults.add(read_rule(body))
-        except TypeError as error:
-            raise _BadInputError(str(error)) from error
+        self._shop.faults.add(read_rule(await _json_object(request)))
         return {"faults": self._shop.faults.rules()}
 
     async def clear_faults(self, _request: Request) -> object:
         """Drop all fault rules."""
         self._shop.faults.clear()
         return {"faults": []}
+
+    async def list_webhooks(self, _request: Request) -> object:
+        """List who is told of changed products, and what became of the deliveries."""
+        return {"webhooks": self._shop.webhooks.subscriptions()}
+
+    async def add_webhook(self, request: Request) -> object:
+        """Tell an address on this machine of changed products from now on."""
+        body = await _json_object(request)
+        number = self._shop.webhooks.subscribe(body.get("topic"), body.get("url"))
+        return {"id": number, "webhooks": self._shop.webhooks.subscriptions()}
+
+    async def end_webhook(self, request: Request) -> object:
+        """End one subscription."""
+        number = whole_number(request.path_params["id"])
+        if number is None:
+            raise LookupError(f"there is no webhook {request.path_params['id']!r}")
+        self._shop.webhooks.unsubscribe(number)
+        return {"webhooks": self._shop.webhooks.subscriptions()}
+
+    async def end_webhooks(self, _request: Request) -> object:
+        """End all subscriptions."""
+        self._shop.webhooks.unsubscribe()
+        return {"webhooks": []}
 
     async def throttle(self, _request: Request) -> object:
         """Empty every token's bucket now."""
@@ -141,33 +147,18 @@ class Control:
             by_source = dict(reader.fetch_all("SELECT source, count(*) FROM journal GROUP BY source"))
             return {
                 **self._shop.stats.as_json(),
+                "faults": self._shop.faults.hits.total(),
                 "faults_injected": dict(self._shop.faults.hits),
+                "webhooks": self._shop.webhooks.counts(),
                 "products": reader.fetch_value("SELECT count(*) FROM product"),
                 "variants": reader.fetch_value("SELECT count(*) FROM variant"),
                 "accepted_variant_writes": by_source.get("api", 0),
                 "edits_by_hand": by_source.get("hand", 0),
             }
 
-    def _read_journal(self, after: int, limit: int) -> list[tuple[Any, ...]]:
-        sql = f"SELECT {', '.join(JOURNAL)} FROM journal WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
+    def _read_journal(self, after: int, limit: int) -> list[dict[str, Any]]:
         with self._shop.store.snapshot() as reader:
-            return reader.fetch_all(sql, (after, limit))
-
-    def _find_named(self, text: str) -> VariantRow:
-        parsed = parse_gid(text)
-        number = _whole_number(text) if parsed is None else parsed.number
-        row = None if number is None else find_variant(self._shop.store, number)
-        if row is None:
-            raise LookupError(f"there is no variant {text!r}")
-        return row
-
-    def _amount_text(self, name: str, value: object) -> str | None:
-        if value is None and name != "price":
-            return None
-        if not isinstance(value, str | int) or isinstance(value, bool):
-            raise _BadInputError(f'{name}: {value!r} is not an amount; write it as text, as in "19.99"')
-        amount: Decimal = parse_decimal(str(value))
-        return to_shop_text(amount, self._shop.store.currency)
+            return read_entries(reader, after, limit)
 
 
 def _guarded(handler: Callable[[Request], Awaitable[object]]) -> Handler:
@@ -195,14 +186,10 @@ def _integer(request: Request, name: str, default: int) -> int:
     text = request.query_params.get(name)
     if text is None:
         return default
-    number = _whole_number(text)
+    number = whole_number(text)
     if number is None:
-        raise _BadInputError(f"{name}: {text!r} is not a whole number of up to {_MAX_DIGITS} digits")
+        raise _BadInputError(f"{name}: {text!r} is not a whole number of up to {MAX_DIGITS} digits")
     return number
-
-
-def _whole_number(text: str) -> int | None:
-    return int(text) if text.isdecimal() and len(text) <= _MAX_DIGITS else None
 
 
 def _variant_json(row: VariantRow) -> dict[str, object]:

@@ -10,25 +10,30 @@ from typing import Any, Final
 
 import orjson
 from graphql import ExecutionResult, GraphQLSchema, execute_sync
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from calibr_sandbox.broken_answers import drop_connection, send_half, send_slowly
 from calibr_sandbox.bulk import BulkOperations
 from calibr_sandbox.config import API_VERSION, MAX_QUERY_COST, PLANS, SandboxConfig
 from calibr_sandbox.context import RequestContext
 from calibr_sandbox.cost import actual_cost, requested_cost
 from calibr_sandbox.documents import Document, DocumentCache, RefusedDocumentError
 from calibr_sandbox.errors import ErrorBody, InvalidGlobalIdError, max_cost_exceeded, throttled, translate
-from calibr_sandbox.faults import Fault, FaultKind, Faults, drop_connection, send_half
+from calibr_sandbox.faults import Fault, FaultKind, Faults
 from calibr_sandbox.fields import ShopContext
 from calibr_sandbox.stats import Stats
 from calibr_sandbox.store import Store
 from calibr_sandbox.throttle import Bucket, Clock
+from calibr_sandbox.variant_writes import Writer
+from calibr_sandbox.webhooks import Webhooks
 
 _BAD_TOKEN: Final = "[API] Invalid API key or access token (unrecognized login or wrong password)"  # noqa: S105
 _VERSION: Final = re.compile(r"[0-9]{4}-(01|04|07|10)")
 _MAX_BODY: Final = 5_000_000
+_MAX_HEADER: Final = 120
 
 
 @dataclass(slots=True)
@@ -39,9 +44,10 @@ class Shop:
     store: Store
     schema: GraphQLSchema
     bulk: BulkOperations
+    webhooks: Webhooks
+    faults: Faults
     clock: Clock = time.monotonic
     stats: Stats = field(default_factory=Stats)
-    faults: Faults = field(default_factory=Faults)
     buckets: dict[str, Bucket] = field(default_factory=dict)
 
     def bucket(self, token: str) -> Bucket:
@@ -66,8 +72,10 @@ class GraphQLEndpoint:
         response = await call.answer()
         if response is None:
             await drop_connection(scope)
-        elif call.is_truncated:
+        elif call.fault is not None and call.fault.kind is FaultKind.TRUNCATE:
             await send_half(response, scope, send)
+        elif call.fault is not None and call.fault.kind is FaultKind.SLOW_BODY:
+            await send_slowly(response, send, call.fault.delay_s)
         else:
             await response(scope, receive, send)
 
@@ -80,7 +88,7 @@ class _Call:
         self._documents = documents
         self._request = request
         self._headers = {"X-Shopify-API-Version": API_VERSION, "X-Request-Id": secrets.token_hex(8)}
-        self.is_truncated = False
+        self.fault: Fault | None = None
 
     async def answer(self) -> Response | None:
         """Return the response; None stands for a cut connection."""
@@ -102,21 +110,19 @@ class _Call:
             return self._json({"errors": {"query": str(error)}}, status=400)
         except RefusedDocumentError as error:
             return self._json({"errors": error.errors})
-        fault = self._shop.faults.pick(is_mutation=document.is_mutation, operation=operation)
-        if fault is not None:
-            self._shop.stats.faults += 1
-        kind = None if fault is None else fault.kind
-        if fault is not None and kind is FaultKind.DELAY_BEFORE:
-            await asyncio.sleep(fault.delay_s)
-        response = self._run(
-            self._shop.bucket(token), _Prepared(document, variables, operation, _who(self._request)), fault
-        )
-        if fault is not None and kind is FaultKind.DELAY_AFTER:
-            await asyncio.sleep(fault.delay_s)
-        self.is_truncated = kind is FaultKind.TRUNCATE
+        self.fault = self._shop.faults.pick(is_mutation=document.is_mutation, operation=operation)
+        await self._wait(FaultKind.DELAY_BEFORE)
+        prepared = _Prepared(document, variables, operation, _writer(self._request.headers))
+        response = self._run(self._shop.bucket(token), prepared)
+        await self._wait(FaultKind.DELAY_AFTER)
         return response
 
-    def _run(self, bucket: Bucket, prepared: "_Prepared", fault: Fault | None) -> Response | None:
+    async def _wait(self, kind: FaultKind) -> None:
+        if self.fault is not None and self.fault.kind is kind:
+            await asyncio.sleep(self.fault.delay_s)
+
+    def _run(self, bucket: Bucket, prepared: "_Prepared") -> Response | None:
+        fault = self.fault
         kind = None if fault is None else fault.kind
         if kind is FaultKind.DROP_BEFORE:
             return None
@@ -138,7 +144,8 @@ class _Call:
     def _execute(self, bucket: Bucket, prepared: "_Prepared", requested: int) -> Response:
         shop = self._shop
         base_url = str(self._request.base_url).rstrip("/")
-        context = RequestContext(ShopContext(shop.config, shop.store, base_url), shop.store, shop.bulk, prepared.who)
+        shown = ShopContext(shop.config, shop.store, base_url)
+        context = RequestContext(shown, shop.store, shop.bulk, shop.webhooks, prepared.writer)
         result = execute_sync(
             shop.schema,
             prepared.document.ast,
@@ -168,14 +175,20 @@ class _Prepared:
     document: Document
     variables: dict[str, Any]
     operation: str | None
-    who: str
+    writer: Writer
 
 
-def _who(request: Request) -> str:
+def _writer(headers: Headers) -> Writer:
     """Who calls, as the journal tells it: a fingerprint of the token, and what the client says of itself."""
-    token = request.headers.get("x-shopify-access-token", "")
+    token = headers.get("x-shopify-access-token", "")
     fingerprint = hashlib.sha256(token.encode()).hexdigest()[:8]
-    return f"api {fingerprint} {request.headers.get('user-agent', '')[:120]}".strip()
+    agent, request_id, named = (headers.get(name) for name in ("user-agent", "x-request-id", "calibr-writer"))
+    return Writer(
+        source="api",
+        who=f"api {fingerprint} {(agent or '')[:_MAX_HEADER]}".strip(),
+        request_id=request_id and request_id[:_MAX_HEADER],
+        writer=named and named[:_MAX_HEADER],
+    )
 
 
 class _BadBodyError(ValueError):

@@ -13,13 +13,15 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from calibr_sandbox import schema
+from calibr_sandbox.broken_answers import remember_send
 from calibr_sandbox.bulk import BulkOperations
 from calibr_sandbox.config import SandboxConfig
 from calibr_sandbox.control import Control
 from calibr_sandbox.endpoint import GraphQLEndpoint, Shop
-from calibr_sandbox.faults import FaultRule, remember_send
+from calibr_sandbox.faults import FaultRule, Faults
 from calibr_sandbox.store import Store
 from calibr_sandbox.throttle import Clock
+from calibr_sandbox.webhooks import Webhooks
 
 _START_TIMEOUT_S = 20.0
 
@@ -28,14 +30,17 @@ def create_app(config: SandboxConfig, clock: Clock = time.monotonic, faults: Seq
     """Open the shop's file and return the application; it closes the file when it is shut down."""
     store = Store(config.db, config.currency)
     executable = schema.build()
-    shop = Shop(config, store, executable, BulkOperations(config, store, executable), clock)
+    in_force = Faults(clock)
     for rule in faults:
-        shop.faults.add(rule)
+        in_force.add(rule)
+    bulk, webhooks = BulkOperations(config, store, executable), Webhooks(config, store, in_force)
+    shop = Shop(config, store, executable, bulk, webhooks, in_force, clock)
 
     @asynccontextmanager
     async def closing(_app: Starlette) -> AsyncIterator[None]:
         yield
-        shop.bulk.close()
+        webhooks.close()
+        bulk.close()
         store.close()
 
     graphql = Route("/admin/api/{version}/graphql.json", GraphQLEndpoint(shop), methods=["POST"])

@@ -11,7 +11,6 @@ class Stats:
     unauthorized: int = 0
     throttled: int = 0
     over_cost: int = 0
-    faults: int = 0
     mutations: int = 0
     points_spent: int = 0
 

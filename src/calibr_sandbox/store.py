@@ -68,7 +68,16 @@ CREATE TABLE IF NOT EXISTS journal (
   who TEXT NOT NULL DEFAULT '',
   price_before TEXT,
   compare_at_price_before TEXT,
-  effective INTEGER NOT NULL DEFAULT 1
+  effective INTEGER NOT NULL DEFAULT 1,
+  request_id TEXT,
+  writer TEXT
+);
+CREATE TABLE IF NOT EXISTS webhook (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  topic TEXT NOT NULL,
+  url TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  UNIQUE (topic, url)
 );
 """
 # Evidence: what was written and by whom can be added to, and nothing else.
@@ -84,6 +93,8 @@ _LATER_COLUMNS: Final = {
     "price_before": "TEXT",
     "compare_at_price_before": "TEXT",
     "effective": "INTEGER NOT NULL DEFAULT 1",
+    "request_id": "TEXT",
+    "writer": "TEXT",
 }
 """Columns of the journal that files of an earlier version lack."""
 

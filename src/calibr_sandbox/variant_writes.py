@@ -14,10 +14,12 @@ Source = Literal["api", "hand"]
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Who writes."""
+    """Who writes, and what the client calls its request and itself (headers `X-Request-Id`, `Calibr-Writer`)."""
 
     source: Source
     who: str
+    request_id: str | None = None
+    writer: str | None = None
 
 
 def write_variants(
@@ -40,17 +42,17 @@ def write_variants(
     products = sorted({row.product_id for row in rows})
     connection.executemany("UPDATE product SET updated_at = ? WHERE id = ?", [(now, number) for number in products])
     last = connection.execute("SELECT call FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
-    call = last[0] + 1 if last else 1
+    head = (last[0] + 1 if last else 1, writer.source, writer.who, writer.request_id, writer.writer, now, at_ms)
     connection.executemany(
-        "INSERT INTO journal (call, source, at, variant_id, price, compare_at_price, cost, at_ms, who, price_before,"
-        " compare_at_price_before, effective) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
-        _entries(rows, known, (call, writer.source, now), (at_ms, writer.who)),
+        "INSERT INTO journal (call, source, who, request_id, writer, at, at_ms, variant_id, price, compare_at_price,"
+        " cost, price_before, compare_at_price_before, effective) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        _entries(rows, known, head),
     )
     return [row._replace(updated_at=now) for row in rows]
 
 
 def _entries(
-    rows: list[VariantRow], known: Mapping[int, VariantRow], head: tuple[int, str, int], tail: tuple[int, str]
+    rows: list[VariantRow], known: Mapping[int, VariantRow], head: tuple[object, ...]
 ) -> list[tuple[object, ...]]:
     """Journal entries. A variant that comes twice has its first values before the second."""
     current = dict(known)
@@ -58,7 +60,6 @@ def _entries(
     for row in rows:
         before = current[row.id]
         current[row.id] = row
-        changed = (before.price, before.compare_at_price, before.cost) != (row.price, row.compare_at_price, row.cost)
-        values = (row.id, row.price, row.compare_at_price, row.cost)
-        entries.append((*head, *values, *tail, before.price, before.compare_at_price, int(changed)))
+        values = (row.id, row.price, row.compare_at_price, row.cost, before.price, before.compare_at_price)
+        entries.append((*head, *values, int(row != before)))
     return entries

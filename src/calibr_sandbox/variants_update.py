@@ -13,7 +13,7 @@ from calibr_sandbox.errors import AccessDeniedError
 from calibr_sandbox.queries import number_of
 from calibr_sandbox.rows import ProductRow, VariantRow
 from calibr_sandbox.variant_rules import Entry, RowError, check_rows, variant_number
-from calibr_sandbox.variant_writes import Writer, write_variants
+from calibr_sandbox.variant_writes import write_variants
 
 
 def resolve_bulk_update(
@@ -35,9 +35,9 @@ def resolve_bulk_update(
         known = {number: row for number, row in named.items() if row.product_id == product_id}
         checked = check_rows(variants, known, store.currency)
         is_written = allowPartialUpdates or not checked.errors
-        writer = Writer("api", info.context.who)
-        stored = write_variants(connection, checked.updates if is_written else [], known, writer)
+        stored = write_variants(connection, checked.updates if is_written else [], known, info.context.writer)
         product = find_product(store, product_id)
+    info.context.webhooks.products_changed(row.product_id for row in stored)
     if not allowPartialUpdates and any(error.is_unknown_variant for error in checked.errors):
         return _payload(product, None, checked.errors)
     current = known | {row.id: row for row in stored}

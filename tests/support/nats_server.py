@@ -1,7 +1,8 @@
-"""A real NATS server with JetStream, to be stopped, killed and started again with the same store or an empty one."""
+"""A real NATS server with JetStream: suspended, killed, started again with the same store, an old or an empty one."""
 
 import asyncio
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -70,13 +71,52 @@ class NatsServer:
             self.process.wait()
             self.process = None
 
+    def suspend(self) -> None:
+        """It keeps its connections and the kernel takes new ones, but it answers nothing."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
     def forget(self) -> None:
         """Lose the whole store."""
         self.kill()
         shutil.rmtree(self.store, ignore_errors=True)
 
+    def keep(self) -> Path:
+        """Restart with a copy of the store set aside."""
+        self.kill()
+        copy = Path(shutil.copytree(self.store, self.folder / "old"))
+        self.start()
+        return copy
+
+    def fall_back(self, copy: Path) -> None:
+        """Restart with an old store, as after a loss of what was not on disk."""
+        self.forget()
+        shutil.copytree(copy, self.store)
+        self.start()
+
     def delete_stream(self, name: str) -> None:
         asyncio.run(self._on_jetstream(lambda context: context.delete_stream(name)))
+
+    def make_stream(self, name: str, **config: Any) -> None:  # noqa: ANN401 - the client's options
+        asyncio.run(self._on_jetstream(lambda context: context.add_stream(name=name, **config)))
+
+    def edit_stream(self, name: str, **changes: Any) -> None:  # noqa: ANN401 - as above
+        async def edit(context: Any) -> None:  # noqa: ANN401 - a client without types
+            info = await context.stream_info(name)
+            await context.update_stream(info.config.evolve(**changes))
+
+        asyncio.run(self._on_jetstream(edit))
+
+    def purge(self, name: str) -> None:
+        asyncio.run(self._on_jetstream(lambda context: context.purge_stream(name)))
+
+    def last_seq(self, name: str) -> int:
+        info = asyncio.run(self._on_jetstream(lambda context: context.stream_info(name)))
+        return int(info.state.last_seq)
 
     def messages(self, name: str) -> list[dict[str, Any]]:
         """What a consumer finds in a stream, in its order."""

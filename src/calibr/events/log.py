@@ -7,7 +7,7 @@ from itertools import islice
 
 from calibr.core.errors import Invalid, NotFound
 from calibr.db import Session
-from calibr.events.model import Event, JsonValue, canonical_bytes, envelope
+from calibr.events.model import Event, JsonValue, canonical_bytes, envelope, shared_fields
 from calibr.registry import load_registry
 
 _BATCH = 5_000  # bounds the memory of one call; the counter stays locked until commit, so batches leave no gap either
@@ -19,6 +19,11 @@ _APPEND = """
   select calibr.append_events(%b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %b::uuid, %b::uuid, %b::text,
                               %b::timestamptz, %b::bytea[])
 """
+# Of single values, which the driver and the server handle in less time than arrays. Most transactions have one event.
+_APPEND_ONE = """
+  select calibr.append_events(array[%b::uuid], array[%b::text], array[%b::text], array[%b::text], array[%b::text],
+                              %b::uuid, %b::uuid, %b::text, %b::timestamptz, array[%b::bytea])
+"""
 
 
 @dataclass(slots=True)
@@ -27,6 +32,8 @@ class _Pending:
 
     rows: list[tuple[Event, bytes]] = field(default_factory=list)
     streams: list[Iterator[Event]] = field(default_factory=list)
+    shared: dict[str, JsonValue] = field(default_factory=dict)
+    """What all envelopes hold, empty until the first event."""
 
     @property
     def is_empty(self) -> bool:
@@ -59,7 +66,9 @@ def emit_stream(session: Session, events: Iterator[Event]) -> None:
 
 
 def _judged_bytes(session: Session, event: Event) -> bytes:
-    document = envelope(event, session.context, session.now)
+    pending = session.local(_Pending)
+    pending.shared = pending.shared or shared_fields(session.context, session.now)
+    document = envelope(event, pending.shared)
     _judge(event, f"event/{event.type}", event.schema_version, event.payload)
     _judge(event, "envelope", _ENVELOPE_VERSION, document)
     body = canonical_bytes(document)
@@ -93,19 +102,18 @@ def _flush(session: Session) -> None:
 
 
 def _append(session: Session, rows: list[tuple[Event, bytes]]) -> None:
-    events = [event for event, _ in rows]
-    context = session.context
-    parameters = (
-        [event.event_id for event in events],
-        [event.aggregate_type for event in events],
-        [event.aggregate_id for event in events],
-        [event.type for event in events],
-        [event.schema_version for event in events],
-        context.correlation_id,
-        context.causation_id,
-        context.actor,
-        session.now,
-        [body for _, body in rows],
+    columns = (
+        [event.event_id for event, _ in rows],
+        [event.aggregate_type for event, _ in rows],
+        [event.aggregate_id for event, _ in rows],
+        [event.type for event, _ in rows],
+        [event.schema_version for event, _ in rows],
     )
-    session.raw.execute(_APPEND, parameters)
+    bodies = [body for _, body in rows]
+    context = session.context
+    shared = (context.correlation_id, context.causation_id, context.actor, session.now)
+    if len(rows) == 1:
+        session.raw.execute(_APPEND_ONE, (*(column[0] for column in columns), *shared, bodies[0]))
+    else:
+        session.raw.execute(_APPEND, (*columns, *shared, bodies))
     session.has_news = True

@@ -32,19 +32,26 @@ class Event:
     schema_version: str = "1.0.0"
 
 
-def envelope(event: Event, context: Context, at: datetime) -> dict[str, JsonValue]:
-    """Return the envelope of an event, as the schema `envelope` describes it."""
+def shared_fields(context: Context, at: datetime) -> dict[str, JsonValue]:
+    """Return what the envelopes of one transaction have in common."""
     return {
-        "event_id": str(event.event_id),
         "tenant_id": str(context.tenant_id),
+        "actor": context.actor,
+        "correlation_id": str(context.correlation_id),
+        "causation_id": None if context.causation_id is None else str(context.causation_id),
+        "at": f"{at.replace(tzinfo=None).isoformat(timespec='microseconds')}Z",
+    }
+
+
+def envelope(event: Event, shared: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return the envelope of an event, as the schema `envelope` describes it; `shared` is of its transaction."""
+    return {
+        **shared,
+        "event_id": str(event.event_id),
         "type": event.type,
         "schema_version": event.schema_version,
         "aggregate_type": event.aggregate_type,
         "aggregate_id": event.aggregate_id,
-        "actor": context.actor,
-        "correlation_id": str(context.correlation_id),
-        "causation_id": None if context.causation_id is None else str(context.causation_id),
-        "at": at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "payload": event.payload,
     }
 

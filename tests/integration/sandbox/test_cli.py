@@ -1,11 +1,15 @@
 """The command line: what it prints, and how it refuses bad input."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from calibr_sandbox.cli import run
+from calibr_sandbox.client import SandboxClient
+from calibr_sandbox.fault_file import PRESETS, read_rules
 
 
 @pytest.mark.parametrize(
@@ -15,6 +19,8 @@ from calibr_sandbox.cli import run
         (("serve", "--currency", "XYZ"), "currency: 'XYZ' is unknown"),
         (("serve", "--bulk-delay", "-1"), "bulk_delay_s: -1.0 is negative"),
         (("serve", "--token", ""), "tokens: at least one access token is needed"),
+        (("serve", "--webhook-secret", ""), "webhook_secret: it may not be empty"),
+        (("serve", "--faults", "absent.json"), "--faults absent.json: No such file or directory"),
         (("serve", "--port", "70000"), "port: 70000 is outside of 0 to 65535"),
         (("serve", "--products", "-5"), "variants: -5 is negative"),
         (("load", "--csv", "absent.csv"), "No such file or directory: 'absent.csv'"),
@@ -64,3 +70,84 @@ def test_generate_prints_counts(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert run(["generate", "--products", "500", "--seed", "3", "--db", str(tmp_path / "shop.db")]) == 0
 
     assert json.loads(capsys.readouterr().out)["variants"] == 500
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("not json", "is no JSON: "),
+        ('[{"kind": "throttle"}, {"kind": "throttle", "rate": 2}]', "rule 1: rate: 2 is not between 0 and 1"),
+        ('{"webhooks": {"duplicate_webhooks": -1}}', "webhooks: duplicate_webhooks: rate: -1 is not between 0 and 1"),
+    ],
+)
+def test_a_bad_fault_file_ends_the_start_with_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, message: str
+) -> None:
+    path = tmp_path / "faults.json"
+    path.write_text(content)
+
+    assert run(["serve", "--db", str(tmp_path / "shop.db"), "--faults", str(path)]) == 2
+
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: --faults {path}: ")
+    assert message in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "shop.db").exists()
+
+
+def test_the_faults_of_a_file_are_in_force_from_the_start(tmp_path: Path) -> None:
+    path = tmp_path / "faults.json"
+    path.write_text('{"faults": [{"kind": "server_error", "count": 1}], "webhooks": {"reorder_webhooks": 0.5}}')
+    command = [
+        sys.executable,
+        "-m",
+        "calibr_sandbox",
+        "serve",
+        "--db",
+        str(tmp_path / "shop.db"),
+        "--faults",
+        str(path),
+    ]
+
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            with SandboxClient(json.loads(process.stdout.readline())["url"]) as client:
+                statuses = [client.graphql("{ shop { id } }").status for _ in range(2)]
+                listed = client.request("GET", "/sandbox/faults").body["faults"]
+        finally:
+            process.kill()
+
+    assert statuses == [503, 200]
+    assert [rule["kind"] for rule in listed] == ["server_error", "reorder_webhooks"]
+
+
+@pytest.mark.parametrize("arguments", [("faults",), ("faults", "default")])
+def test_a_named_set_of_faults_is_printed_as_a_fault_file(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    assert run(arguments) == 0
+
+    assert read_rules(json.loads(capsys.readouterr().out)) == list(PRESETS["default"])
+
+
+def test_the_journal_of_a_shop_that_nobody_serves_is_readable(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["generate", "--products", "5", "--db", str(tmp_path / "shop.db")]) == 0
+    capsys.readouterr()
+
+    assert run(["journal", "--db", str(tmp_path / "shop.db")]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_calibrs_own_command_passes_faults_on_and_ends_as_the_sandbox_does(tmp_path: Path) -> None:
+    path = tmp_path / "faults.json"
+    path.write_text('[{"kind": "sabotage"}]')
+    command = [sys.executable, "-m", "calibr", "sandbox", "serve", "--db", str(tmp_path / "shop.db")]
+
+    done = subprocess.run([*command, "--faults", str(path)], capture_output=True, text=True, check=False, timeout=60)
+
+    assert done.returncode == 2
+    assert f"error: --faults {path}: rule 0: kind: 'sabotage' is not one of throttle" in done.stderr
+    assert done.stdout == ""

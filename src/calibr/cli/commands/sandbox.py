@@ -14,7 +14,7 @@ from rich.console import Console
 from typer import Argument, Exit, Option, Typer
 
 from calibr.cli.declare import command, group
-from calibr.cli.failures import FAILED, CliError
+from calibr.cli.failures import FAILED, REFUSED, CliError
 from calibr.cli.output import Output
 from calibr.cli.signals import held_back
 from calibr.cli.views.table import Column, table
@@ -70,7 +70,7 @@ def serve(
         if process is not None:
             _end(process)
     if code:
-        raise Exit(FAILED)
+        raise Exit(REFUSED if code == REFUSED else FAILED)
 
 
 @command(app, "load")

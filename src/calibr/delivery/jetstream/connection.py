@@ -2,19 +2,19 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
+from concurrent.futures import CancelledError
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from calibr.core.errors import Invalid, Unavailable
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
-    from nats.js import JetStreamContext
 
 T = TypeVar("T")
-SPARE_S: Final = 1.0
-"""Beyond the time of the call itself, for the way between the threads."""
+OWN_SHARE: Final = 0.8
+"""Of the time of a call, what the server may take; the rest is for the way between the threads."""
 
 
 def require_nats() -> None:
@@ -26,48 +26,98 @@ def require_nats() -> None:
 
 
 class NatsConnection:
-    """Connects on first use, and again by itself. Thread-safe. `close` ends the thread."""
+    """Connects on first use, and again on the next use after it was lost. Thread-safe. `close` ends the thread.
+
+    A connection that is lost is given up with all that was not sent yet. The client could reconnect by itself, but then
+    it would send what it holds back: an old publication, long after its lane was given to another worker.
+    """
 
     def __init__(self, url: str, timeout_s: float) -> None:
         require_nats()
-        self._url = url
+        self._servers = [part.strip() for part in url.split(",")]
         self._timeout_s = timeout_s
+        self._client: Client | None = None
+        self._connecting = asyncio.Lock()
+        self._closing: set[asyncio.Task[None]] = set()
+        self._is_closed = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="nats", daemon=True)
-        self._lock = threading.Lock()
-        self._client: Client | None = None
         self._thread.start()
 
-    def jetstream(self) -> "JetStreamContext":
-        """The JetStream side of a connection. Raises Unavailable `delivery.nats_unreachable`."""
-        with self._lock:
-            if self._client is None or self._client.is_closed:
-                self._client = self.run(_connected(self._url, self._timeout_s))
-            if not self._client.is_connected:
-                raise unreachable("it is not connected")
-            return self._client.jetstream(timeout=self._timeout_s)
+    def run(self, work: Callable[["Client"], Awaitable[T]]) -> T:
+        """Run some work on the connection within `timeout_s`, which includes the time to connect.
 
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in the loop and wait for it. Raises Unavailable when it takes too long or cannot connect."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        Raises Unavailable `delivery.nats_unreachable` when there is no connection, or no answer in time; errors of the
+        work itself pass through.
+        """
+        if self._is_closed.is_set():
+            raise unreachable("the connection is closed")
+        future = asyncio.run_coroutine_threadsafe(self._within_time(work), self._loop)
         try:
-            return future.result(self._timeout_s + SPARE_S)
-        except TimeoutError as error:
+            return future.result(self._timeout_s)
+        except (TimeoutError, CancelledError) as error:
             future.cancel()
             raise unreachable("it does not answer in time") from error
         except OSError as error:
             raise unreachable(type(error).__name__) from error
 
     def close(self) -> None:
-        """End connection and thread."""
-        with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
-            with suppress(Unavailable):  # the thread ends all the same
-                self.run(client.close())
+        """End connection and thread, whatever the server does. Nothing happens the second time."""
+        if self._is_closed.is_set():
+            return
+        self._is_closed.set()
+        ending = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
+        with suppress(TimeoutError, CancelledError):
+            ending.result(self._timeout_s)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    async def _within_time(self, work: Callable[["Client"], Awaitable[T]]) -> T:
+        async with asyncio.timeout(self._timeout_s * OWN_SHARE):
+            async with self._connecting:
+                client = await self._connected()
+            return await work(client)
+
+    async def _connected(self) -> "Client":
+        from nats.aio.client import Client  # noqa: PLC0415 - an extra
+        from nats.errors import Error  # noqa: PLC0415 - as above
+
+        if self._client is not None:
+            if self._client.is_connected:
+                return self._client
+            self._give_up(self._client)
+        client, self._client = Client(), None
+        try:
+            await client.connect(
+                self._servers, name="calibr", connect_timeout=max(1, round(self._timeout_s)), allow_reconnect=False,
+                max_reconnect_attempts=1, reconnect_time_wait=0.05, error_cb=_quiet,  # type: ignore[arg-type]
+            )  # fmt: skip
+        except BaseException as error:
+            self._give_up(client)
+            if isinstance(error, Error):
+                raise unreachable(type(error).__name__) from error
+            raise
+        self._client = client
+        return client
+
+    def _give_up(self, client: "Client") -> None:
+        """Close a client without waiting for it: the server may never answer."""
+        task = self._loop.create_task(_shut(client))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _end(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._timeout_s / 4):
+                    await _shut(client)
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        if others:
+            await asyncio.wait(others, timeout=self._timeout_s / 4)
 
 
 def unreachable(reason: str) -> Unavailable:
@@ -75,18 +125,10 @@ def unreachable(reason: str) -> Unavailable:
     return Unavailable("delivery.nats_unreachable", f"The NATS server cannot be reached: {reason}.", retryable=True)
 
 
-async def _connected(url: str, timeout_s: float) -> "Client":
-    import nats  # noqa: PLC0415 - an extra
-    from nats.errors import Error  # noqa: PLC0415 - as above
+async def _quiet(_error: Exception) -> None:
+    """What is wrong with the connection shows in the next call."""
 
-    async def quiet(_error: Exception) -> None:
-        """What is wrong with the connection shows in the next call."""
 
-    connecting = nats.connect(
-        url, connect_timeout=timeout_s, allow_reconnect=True, max_reconnect_attempts=-1, reconnect_time_wait=0.2,
-        error_cb=quiet, name="calibr",
-    )  # fmt: skip
-    try:
-        return await asyncio.wait_for(connecting, timeout_s)
-    except Error as error:
-        raise unreachable(type(error).__name__) from error
+async def _shut(client: "Client") -> None:
+    with suppress(Exception):  # it is broken, or not even open: either way it is not used any more
+        await client.close()

@@ -29,7 +29,7 @@ def jetstream_kind(url: str, timeout_s: float) -> Kind:
             raise Invalid("subscription.config", f"config.{name} {fault.rule}", faults=(fault,))
         return {}
 
-    def open_receiver(_subscription: Subscription, _secrets: list[str], session: Session) -> JetStreamReceiver:
-        return JetStreamReceiver(url, session.tenant_id, timeout_s)
+    def open_receiver(subscription: Subscription, _secrets: list[str], session: Session) -> JetStreamReceiver:
+        return JetStreamReceiver(url, session.tenant_id, timeout_s, had_stream=bool(subscription.remote))
 
     return Kind(KindRules(judge), open_receiver, lambda failures: projection_delay_s(failures, random.random()))  # noqa: S311 - jitter
