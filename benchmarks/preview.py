@@ -14,10 +14,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from unittest import mock
@@ -25,6 +24,7 @@ from uuid import UUID
 
 import psycopg
 from preview_tables import BARE_JOIN, DIFFERENCES, HAND_WRITTEN, RULE, SCRATCH, fill_tenant
+from ratios import Table
 from sqlalchemy import text
 from sqlalchemy.dialects import postgresql
 
@@ -71,34 +71,6 @@ class Bench:
         with self.database.session(self.author) as session:
             change = service.create(session, NewPriceChange("Bench", Documents(*documents)))
             return service.request_preview(session, change.id).id
-
-
-@dataclass
-class Table:
-    """Seconds by case and round, and the bounds that were missed."""
-
-    seconds: dict[str, list[float]] = field(default_factory=dict)
-    missed: list[str] = field(default_factory=list)
-
-    def time(self, case: str, work: Callable[[], object]) -> None:
-        """Do some work and note the seconds."""
-        started = time.perf_counter()
-        work()
-        self.seconds.setdefault(case, []).append(time.perf_counter() - started)
-
-    def ratio(self, case: str, base: str, bound: float) -> None:
-        """Print the median of the ratios of each round against its bound."""
-        ratios = [a / b for a, b in zip(self.seconds[case], self.seconds[base], strict=True)]
-        self.judge(
-            f"{case} / {base}", statistics.median(ratios), bound, f"{statistics.median(self.seconds[case]):8.2f} s"
-        )
-
-    def judge(self, what: str, value: float, bound: float, note: str = "") -> None:
-        """Print a figure against its bound."""
-        verdict = "ok" if value <= bound else "MISSED"
-        if value > bound:
-            self.missed.append(what)
-        print(f"{what:58s} {value:8.2f}  (at most {bound:g})  {verdict:6s} {note}", flush=True)
 
 
 def measure_plans(bench: Bench, table: Table, rounds: int) -> PriceChangeId:

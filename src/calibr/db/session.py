@@ -9,7 +9,6 @@ from typing import Any, Literal, TypeVar, cast
 import psycopg
 from psycopg import sql
 from sqlalchemy import Connection, CursorResult, Executable, text
-from sqlalchemy.exc import OperationalError
 
 from calibr.core.ids import TenantId
 from calibr.db.context import Context, signed
@@ -128,10 +127,7 @@ def _enter(connection: Connection, entry: Entry) -> Session:
     if entry.snapshot is not None:
         literal = sql.Literal(entry.snapshot).as_string(None)
         connection.exec_driver_sql(f"set transaction snapshot {literal}")
-    try:
-        microseconds = _sign_in(driver_connection(connection), entry)
-    except psycopg.OperationalError as err:
-        raise OperationalError(_START, None, err) from err
+    microseconds = _sign_in(driver_connection(connection), entry)
     return Session(connection, entry.context, _EPOCH + timedelta(microseconds=microseconds))
 
 

@@ -224,7 +224,9 @@ class _Round:
             tell_parked(session, self._subscription, [p for p in progress.parked if p.opens])
             settlement = LaneSettlement(lane, progress.pos, progress.attempt, progress.delay_s, progress.error)
             settle_lanes(session, id_, [settlement])
-            if progress.delivered or progress.error is not None:
+        if progress.delivered or progress.error is not None:
+            # On its own: everybody else locks the subscription before its lanes, and would wait for us in a circle.
+            with self._relay.session() as session:
                 judge_failing(session, self._subscription, failed=not progress.delivered)
         if progress.delivered:
             self._relay.hooks.on_delivered(self._subscription.kind, progress.delivered)

@@ -2,11 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
-from sqlalchemy import text
-from sqlalchemy.exc import DataError
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DataError, OperationalError
 
-from calibr.db import Context, Database, Role, Session
+from calibr.db import Context, Database, Role, ServerUrl, Session
+from calibr.db.keys import Keys
+from calibr.db.session import Entry, driver_connection, transaction
 
 NAMES = text("select name from calibr.app_user order by name")
 
@@ -90,3 +93,21 @@ def test_the_directory_lists_all_tenants_to_the_worker(
     database: Database, tenant: Context, other_tenant: Context
 ) -> None:
     assert {tenant.tenant_id, other_tenant.tenant_id} <= set(database.directory())
+
+
+def test_a_connection_that_dies_before_the_context_is_signed_is_reported_like_any_lost_one(
+    admin_url: ServerUrl, tenant: Context, master_key: bytes
+) -> None:
+    keys = Keys(master_key)
+    login = admin_url.login(Role.APP, keys.role_password(Role.APP))
+    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(login.conninfo()))
+
+    with engine.connect() as connection:
+        backend = driver_connection(connection).info.backend_pid
+        with psycopg.connect(admin_url.conninfo()) as admin:
+            admin.execute("select pg_terminate_backend(%s, 5000)", [backend])
+        with pytest.raises(OperationalError), transaction(connection, Entry(tenant, keys.context_key())):
+            pass
+
+        assert connection.invalidated
+    engine.dispose()

@@ -17,8 +17,8 @@ from calibr.connectors.shopify.answers import Answer, read_answer
 from calibr.connectors.shopify.config import StoreConfig
 from calibr.connectors.shopify.costs import CostBook
 from calibr.connectors.shopify.documents import Document
-from calibr.connectors.shopify.errors import PROTOCOL, UNREACHABLE, CallError, ThrottledError
-from calibr.connectors.shopify.throttle import Throttle
+from calibr.connectors.shopify.errors import PROTOCOL, THROTTLED, UNREACHABLE, CallError, ThrottledError
+from calibr.connectors.shopify.throttle import Clock, Throttle
 
 MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
 READ_ATTEMPTS: Final = 4
@@ -71,13 +71,21 @@ _NOT_SENT: Final = (
 
 
 class _TokenAuth(httpx2.Auth):
-    """Adds the token when a request leaves, so that no header list that somebody prints carries it."""
+    """Adds the token when a request leaves, so that no header list that somebody prints carries it.
 
-    def __init__(self, token: str) -> None:
+    The last place before the bytes go out, so the deadline is looked at here once more: a process that was stopped
+    since it got its points must not send when somebody else owns the rows.
+    """
+
+    def __init__(self, token: str, clock: Clock, until: float) -> None:
         self._token = token
+        self._clock = clock
+        self._until = until
 
     def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
-        """Set the header of Shopify's Admin API."""
+        """Set the header of Shopify's Admin API. Raises `ThrottledError` when it is too late to send."""
+        if self._clock() >= self._until:
+            raise ThrottledError(THROTTLED, "It was too late to send the call; nothing was sent.", retryable=True)
         request.headers["X-Shopify-Access-Token"] = self._token
         yield request
 
@@ -101,7 +109,6 @@ class ShopifyClient:
         self.served_version: str | None = None
         self.latencies_s: dict[str, float] = {}
         logging.getLogger("httpx2").addFilter(_WITHOUT_QUERIES)  # the same one again changes nothing
-        self._auth = _TokenAuth(config.access_token)
         self._http = httpx2.Client(
             follow_redirects=False,
             trust_env=not config.is_loopback,  # a proxy of the environment must not see a sandbox store
@@ -138,7 +145,7 @@ class ShopifyClient:
         while True:
             held = self.throttle.acquire(self.costs.expect(document, rows), until, first=refused)
             try:
-                answer = self._exchange(document, body)
+                answer = self._exchange(document, body, until)
             except ThrottledError as err:
                 if err.report and err.report.requested is not None:
                     self.costs.learn(document, rows, err.report.requested)
@@ -162,13 +169,14 @@ class ShopifyClient:
         with _translated(self.config.access_token), self._http.stream("GET", url, headers=dict(headers)) as response:
             yield response
 
-    def _exchange(self, document: Document, body: bytes) -> Answer:
+    def _exchange(self, document: Document, body: bytes, until: float) -> Answer:
         started = self.throttle.clock()
         headers = {"Content-Type": "application/json"}
         url = self.config.endpoint
+        auth = _TokenAuth(self.config.access_token, self.throttle.clock, until)
         with (
             _translated(self.config.access_token),
-            self._http.stream("POST", url, content=body, auth=self._auth, headers=headers) as response,
+            self._http.stream("POST", url, content=body, auth=auth, headers=headers) as response,
         ):
             content = self._read_body(response, started + self.times.answer_s)
             self.served_version = response.headers.get("x-shopify-api-version", self.served_version)
