@@ -71,23 +71,35 @@ _NOT_SENT: Final = (
 
 
 class _TokenAuth(httpx2.Auth):
-    """Adds the token when a request leaves, so that no header list that somebody prints carries it.
+    """Adds the token when a request leaves, so that no header list that somebody prints carries it."""
 
-    The last place before the bytes go out, so the deadline is looked at here once more: a process that was stopped
-    since it got its points must not send when somebody else owns the rows.
-    """
-
-    def __init__(self, token: str, clock: Clock, until: float) -> None:
+    def __init__(self, token: str) -> None:
         self._token = token
-        self._clock = clock
-        self._until = until
 
     def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
-        """Set the header of Shopify's Admin API. Raises `ThrottledError` when it is too late to send."""
-        if self._clock() >= self._until:
-            raise ThrottledError(THROTTLED, "It was too late to send the call; nothing was sent.", retryable=True)
+        """Set the header of Shopify's Admin API."""
         request.headers["X-Shopify-Access-Token"] = self._token
         yield request
+
+
+_LEAVING: Final = ("http11.send_request_headers.started", "http11.send_request_body.started")
+
+
+@dataclass(frozen=True, slots=True)
+class _LastLook:
+    """Looks at the deadline once more right before bytes go out, when name lookup and connection are done.
+
+    They may take longer than any timeout says, and the process may have been stopped: it must not send when somebody
+    else owns the rows. Without its body a request is none, so that too late between the two is still nothing sent.
+    """
+
+    clock: Clock
+    until: float
+
+    def __call__(self, event: str, _info: Mapping[str, Any]) -> None:
+        """Follow a request through the HTTP library. Raises `ThrottledError` when it is too late to send."""
+        if event in _LEAVING and self.clock() >= self.until:
+            raise ThrottledError(THROTTLED, "It was too late to send the call; nothing was sent.", retryable=True)
 
 
 class ShopifyClient:
@@ -109,6 +121,7 @@ class ShopifyClient:
         self.served_version: str | None = None
         self.latencies_s: dict[str, float] = {}
         logging.getLogger("httpx2").addFilter(_WITHOUT_QUERIES)  # the same one again changes nothing
+        self._auth = _TokenAuth(config.access_token)
         self._http = httpx2.Client(
             follow_redirects=False,
             trust_env=not config.is_loopback,  # a proxy of the environment must not see a sandbox store
@@ -173,10 +186,10 @@ class ShopifyClient:
         started = self.throttle.clock()
         headers = {"Content-Type": "application/json"}
         url = self.config.endpoint
-        auth = _TokenAuth(self.config.access_token, self.throttle.clock, until)
+        ways = {"trace": _LastLook(self.throttle.clock, until)}
         with (
             _translated(self.config.access_token),
-            self._http.stream("POST", url, content=body, auth=auth, headers=headers) as response,
+            self._http.stream("POST", url, content=body, auth=self._auth, headers=headers, extensions=ways) as response,
         ):
             content = self._read_body(response, started + self.times.answer_s)
             self.served_version = response.headers.get("x-shopify-api-version", self.served_version)

@@ -29,8 +29,8 @@ def read_request(connection: socket.socket) -> bytes:
         received += block
     head, _, body = received.partition(b"\r\n\r\n")
     length = next((int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0)
-    while len(body) < length:
-        body += connection.recv(65_536)
+    while len(body) < length and (block := connection.recv(65_536)):
+        body += block
     return head + b"\r\n\r\n" + body
 
 

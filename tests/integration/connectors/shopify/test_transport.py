@@ -20,7 +20,7 @@ from odd_server import (
 
 from calibr.connectors.port import PriceWrite, WriteOutcome, WriteResult
 from calibr.connectors.shopify import create
-from calibr.connectors.shopify.client import ShopifyClient, _TokenAuth
+from calibr.connectors.shopify.client import ShopifyClient
 from calibr.connectors.shopify.config import parse_config
 from calibr.connectors.shopify.documents import SHOP, UPDATE_PRICES
 from calibr.connectors.shopify.errors import CallError
@@ -141,16 +141,7 @@ def test_the_token_shows_in_no_repr_of_the_connector() -> None:
     connector = create({"shop_url": "http://127.0.0.1:9"}, {"access_token": TOKEN}, allow_loopback=True)
     client = connector._client
 
-    shown = repr(
-        [
-            connector,
-            vars(connector),
-            vars(client),
-            client._http.headers,
-            client.config,
-            _TokenAuth(TOKEN, lambda: 0.0, 1.0),
-        ]
-    )
+    shown = repr([connector, vars(connector), vars(client), client._http.headers, client._auth, client.config])
 
     connector.close()
     assert TOKEN not in shown
