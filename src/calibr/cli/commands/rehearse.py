@@ -71,7 +71,7 @@ def rehearse(
 
     Everything runs on this host in a directory that is gone afterwards. Your server is read for the plan of a change,
     and your store not at all. The verdict comes from a checker that shares no code with Calibr; exits 1 if anything
-    that must be zero is not.
+    that must be zero is not, or if no price was written at all.
     """
     from calibr.cli.rehearse import Plan, copy_change  # noqa: PLC0415 - the server's libraries would slow the others
     from calibr.cli.rehearse import rehearse as perform  # noqa: PLC0415 - as above
@@ -81,7 +81,8 @@ def rehearse(
     plan = Plan(number, harm.kill, harm.zombies, harm.faults, workers, seed, rollback, copied)
     report = perform(plan, cli.notes, keep=logs)
     cli.result(report, lambda page: _show(page, report))
-    if any(report["violations"].values()) or any(report["integrity"].values()):
+    proves_nothing = not report["item_states"].get("applied")
+    if proves_nothing or any(report["violations"].values()) or any(report["integrity"].values()):
         raise Exit(FAILED)
 
 
@@ -104,6 +105,8 @@ def _show(page: Console, report: dict[str, Any]) -> None:
         if number and not any(report["violations"][check] for check in checks):
             said = f"None in {number:,} {name.replace('_', ' ')}: fewer than {3 / number:.2%} at 95 % confidence."
             page.print(said, style="bright_black")
+    if not report["item_states"].get("applied"):
+        page.print("No price was written, so nothing is proved.", style="red")
     if report["raced"]:
         page.print(
             f"{report['raced']} edits came between reading a price and writing it, where no store shows them.",
