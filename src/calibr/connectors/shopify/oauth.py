@@ -66,6 +66,8 @@ class OAuth:
 
     def verify_return(self, query: Mapping[str, str]) -> str:
         """Judge what came back and return the code. Raises Invalid `connection.return`; asks nobody."""
+        if "error" in query and "code" not in query:
+            raise _bad_return("error", "says that the owner of the store did not agree", readable(query["error"]))
         given = query.get("hmac", "")
         expected = sign(query, self._app.client_secret)
         # compare_digest takes ASCII only; what is not cannot be a signature.
@@ -133,9 +135,17 @@ class OAuth:
 
 
 def sign(query: Mapping[str, str], client_secret: str) -> str:
-    """Shopify's signature of a query: all but `hmac`, sorted, as `k=v&...`, HMAC-SHA256 in hex."""
-    message = "&".join(f"{key}={value}" for key, value in sorted(query.items()) if key != "hmac")
+    """Shopify's signature of a query: all but `hmac`, sorted, as `k=v&...`, HMAC-SHA256 in hex.
+
+    What parts the pairs is escaped inside of them: else two queries could have one signature.
+    """
+    pairs = (f"{_escaped(key).replace('=', '%3D')}={_escaped(value)}" for key, value in query.items() if key != "hmac")
+    message = "&".join(sorted(pairs))
     return hmac.new(client_secret.encode(), message.encode(), hashlib.sha256).hexdigest()
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("&", "%26")
 
 
 def _seconds(value: object) -> int | None:

@@ -170,6 +170,12 @@ def test_the_signature_is_that_of_the_documentation() -> None:
     assert sign(query, "hush") == query["hmac"]
 
 
+def test_two_queries_never_have_one_signature() -> None:
+    assert sign({"code": "a", "shop": "b"}, "s") != sign({"code": "a&shop=b"}, "s")
+    assert sign({"a": "b=c"}, "s") != sign({"a=b": "c"}, "s")
+    assert sign({"a": "%26"}, "s") != sign({"a": "&"}, "s")
+
+
 def test_a_signed_way_back_gives_its_code() -> None:
     asks, _ = oauth(says(200, PAIR))
 
@@ -190,6 +196,7 @@ def test_a_signed_way_back_gives_its_code() -> None:
         (returned(shop="-test.myshopify.com"), "query.shop"),
         (returned(shop="other.myshopify.com"), "query.shop"),
         (returned(code=""), "query.code"),
+        ({"error": "access_denied", "state": "s"}, "query.error"),
         ({}, "query.hmac"),
     ],
 )
