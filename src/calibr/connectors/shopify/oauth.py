@@ -92,7 +92,7 @@ class OAuth:
         try:
             with (
                 httpx2.Client(transport=self._transport, follow_redirects=False, **ways) as http,
-                http.stream("POST", self.token_url, json=body, headers=headers) as response,
+                http.stream("POST", self.token_url, data=body, headers=headers) as response,
             ):
                 content = bytearray()
                 for chunk in response.iter_bytes():

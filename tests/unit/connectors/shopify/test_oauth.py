@@ -1,9 +1,8 @@
 """What is asked of the authorization endpoints, what an answer means, and which way back is believed."""
 
-import json
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import httpx2
 import pytest
@@ -35,7 +34,7 @@ class Endpoint:
         self.urls: list[str] = []
 
     def handle(self, request: httpx2.Request) -> httpx2.Response:
-        self.asked.append(json.loads(request.content))
+        self.asked.append(dict(parse_qsl(request.content.decode())))
         self.urls.append(str(request.url))
         return self.reply(request)
 
