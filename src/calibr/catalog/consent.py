@@ -61,7 +61,7 @@ def request_consent(
         raise Conflict("connection.disabled", f"The connection {known.name!r} is disabled; enable it first.")
     connector = open_connector(session, connection_id, vault, connectors, any_state=True)
     try:
-        state = _new_state(session.tenant_id, connection_id, vault)
+        state = _new_state(session, connection_id, vault)
         url = _asks(connector).consent_url(redirect_uri, state)
     finally:
         connector.close()
@@ -124,8 +124,8 @@ def _asks(connector: Connector) -> AsksForConsent:
     return connector
 
 
-def _new_state(tenant_id: TenantId, connection_id: ConnectionId, vault: Vault) -> str:
-    text = f"{tenant_id.hex}{connection_id.hex}.{secrets.token_urlsafe(32)}"
+def _new_state(session: Session, connection_id: ConnectionId, vault: Vault) -> str:
+    text = f"{session.tenant_id.hex}{connection_id.hex}.{secrets.token_urlsafe(32)}"
     return f"{text}.{vault.sign(_PURPOSE, text)}"
 
 
