@@ -41,6 +41,11 @@ def require_open(connection: Connection) -> None:
         raise Upstream(*reason)
 
 
+def is_usable(connection: Connection) -> bool:
+    """Whether anything may be read from or written to the store now."""
+    return _unusable(connection) is None
+
+
 def _unusable(connection: Connection) -> tuple[str, str] | None:
     state = ConnectionState(connection.state)
     if state not in WHAT_TO_DO:

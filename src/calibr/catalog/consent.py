@@ -16,7 +16,7 @@ from typing import Final
 from uuid import UUID
 
 from calibr.catalog.connection_states import AUTHORIZE
-from calibr.catalog.connection_steps import take_step
+from calibr.catalog.connection_steps import is_usable, take_step
 from calibr.catalog.grants import keep_issued
 from calibr.catalog.model import Connection
 from calibr.catalog.reads import get_connection
@@ -26,6 +26,7 @@ from calibr.catalog.repository_grants import (
     insert_consent,
     lock_account,
     lock_grant,
+    update_grant,
     use_consent,
 )
 from calibr.catalog.service import Connectors, open_connector
@@ -111,10 +112,14 @@ def _keep(
 
 
 def _require_free(session: Session, connection_id: ConnectionId, account: str) -> None:
+    """Nobody else holds the account, or one that is of no use and gives it up: its pair ends in any case."""
     holder = lock_account(session, account)
-    if holder not in {None, connection_id}:
+    if holder is None or holder == connection_id:
+        return
+    if is_usable(get_connection(session, holder)):
         text = f"Connection {holder} holds the tokens of the same app in the same store; each would end the other's."
         raise Conflict("connection.shop_taken", text)
+    update_grant(session, holder, {"account": None})
 
 
 def _asks(connector: Connector) -> AsksForConsent:
