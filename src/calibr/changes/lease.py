@@ -91,6 +91,16 @@ class Lease:
         if time.monotonic() + left_s >= self._until:
             raise self._lost()
 
+    def last_moment(self, left_s: float) -> float:
+        """The last moment (of `time.monotonic`) at which the lease has `left_s` seconds left. Raises LeaseLost.
+
+        Whoever sends looks at it right before the bytes leave: a process may be stopped between any two lines.
+        """
+        moment = self._until - left_s
+        if time.monotonic() >= moment:
+            raise self._lost()
+        return moment
+
     def _session(self) -> AbstractContextManager[Session]:
         return self._database.session(self._context, role=Role.WORKER)
 

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from calibr.connectors.port import WritePath
 from calibr.core.errors import Fault, Invalid
 
 API_VERSIONS: Final = ("2026-07", "2026-10")
@@ -16,7 +17,10 @@ DEFAULT_API_VERSION: Final = "2026-10"
 
 _STORE_HOST: Final = re.compile(r"[a-z0-9][a-z0-9-]*\.myshopify\.com")
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,512}")
-_CONFIG_FIELDS: Final = frozenset({"shop_url", "api_version"})
+WRITE_PATHS: Final = ("auto", *WritePath)
+"""How prices are written: as the cost model says, or always in one way."""
+
+_CONFIG_FIELDS: Final = frozenset({"shop_url", "api_version", "write_path"})
 _SECRET_FIELDS: Final = frozenset({"access_token"})
 
 
@@ -28,6 +32,8 @@ class StoreConfig:
     api_version: str
     is_loopback: bool
     access_token: str = field(repr=False)
+    write_path: WritePath | None = None
+    """None: as the cost model says."""
 
     @property
     def endpoint(self) -> str:
@@ -43,13 +49,17 @@ def parse_config(config: Mapping[str, object], secrets: Mapping[str, str]) -> St
     version = config.get("api_version", DEFAULT_API_VERSION)
     if version not in API_VERSIONS:
         faults.append(Fault("$.config.api_version", _shown(version), f"must be one of {', '.join(API_VERSIONS)}"))
+    path = config.get("write_path", "calls")  # the path by files is chosen by hand until it is proven
+    if path not in WRITE_PATHS:
+        faults.append(Fault("$.config.write_path", _shown(path), f"must be one of {', '.join(WRITE_PATHS)}"))
     token = secrets.get("access_token")
     if not isinstance(token, str) or not _TOKEN.fullmatch(token):
         faults.append(Fault("$.secrets.access_token", None, "must be 1 to 512 printable characters without spaces"))
     if faults or origin is None or not isinstance(version, str) or not isinstance(token, str):
         sentence = "; ".join(f"{fault.path.rpartition('.')[2]} {fault.rule}" for fault in faults)
         raise Invalid("connection.config", f"The Shopify connection is not valid: {sentence}.", faults=tuple(faults))
-    return StoreConfig(origin.url, version, origin.is_loopback, token)
+    forced = None if path == "auto" else WritePath(str(path))
+    return StoreConfig(origin.url, version, origin.is_loopback, token, forced)
 
 
 @dataclass(frozen=True, slots=True)

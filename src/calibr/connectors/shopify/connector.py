@@ -10,6 +10,7 @@ import httpx2
 
 from calibr.connectors.port import (
     BasePriceList,
+    BulkWriter,
     Capability,
     CatalogStream,
     Estimate,
@@ -22,6 +23,7 @@ from calibr.connectors.port import (
 from calibr.connectors.shopify.bucket import BucketView
 from calibr.connectors.shopify.bulk import BulkQuery
 from calibr.connectors.shopify.bulk_rows import stream
+from calibr.connectors.shopify.bulk_write import BulkPriceWriter
 from calibr.connectors.shopify.client import CALL_S, CallTimes, ShopifyClient
 from calibr.connectors.shopify.config import StoreConfig
 from calibr.connectors.shopify.documents import CATALOG, UPDATE_PRICES
@@ -67,6 +69,7 @@ class ShopifyConnector:
         self._reader = PriceReader(self._client, self._currency, self._pool)
         self._writer = PriceWriter(self._client, self._currency, self._pool)
         self._bulk = BulkQuery(self._client)
+        self.bulk: BulkWriter | None = BulkPriceWriter(self._client, self._currency)
 
     def check(self) -> Health:
         """Ask the store about itself; a store that cannot be used is an answer with problems, not an error."""
@@ -89,13 +92,14 @@ class ShopifyConnector:
         """Read current prices. Raises `Upstream` if the store fails or means another currency."""
         return self._reader.read(external_ids, currency, self._until(self._send_window_s))
 
-    def write_prices(self, writes: Iterable[PriceWrite]) -> list[WriteResult]:
-        """Write absolute prices; one result per write, in order.
+    def write_prices(self, writes: Iterable[PriceWrite], *, until: float | None = None) -> list[WriteResult]:
+        """Write absolute prices; one result per write, in order. No request leaves after `until`.
 
         A failing connection is a `RETRY` (nothing sent) or `UNKNOWN` (sent, no answer) with its `upstream.*` code for
         each row. Raises `Invalid`, before anything is sent, if a listing comes twice.
         """
-        return self._writer.write(list(writes), self._until(self._send_window_s))
+        window = self._until(self._send_window_s)
+        return self._writer.write(list(writes), window if until is None else min(window, until))
 
     def estimate(self, rows_per_group: Sequence[int]) -> Estimate:
         """Estimate reading, writing and reading back, by what the store's answers said so far.
@@ -106,7 +110,7 @@ class ShopifyConnector:
             self.check()
         latency_s = self._client.latencies_s.get(UPDATE_PRICES.name)
         pace = Pace(self._throttle.view(), latency_s, CALLS_AT_ONCE)
-        return estimate(rows_per_group, self._client.costs, pace)
+        return estimate(rows_per_group, self._client.costs, pace, self._client.config.write_path)
 
     def bucket(self) -> BucketView:
         """Describe the store's rate limit as of now, with the calls granted and refused so far."""
