@@ -24,6 +24,7 @@ from calibr_sandbox.documents import Document, DocumentCache, RefusedDocumentErr
 from calibr_sandbox.errors import ErrorBody, InvalidGlobalIdError, max_cost_exceeded, throttled, translate
 from calibr_sandbox.faults import Fault, FaultKind, Faults
 from calibr_sandbox.fields import ShopContext
+from calibr_sandbox.staged_uploads import StagedUploads
 from calibr_sandbox.stats import Stats
 from calibr_sandbox.store import Store
 from calibr_sandbox.throttle import Bucket, Clock
@@ -44,6 +45,7 @@ class Shop:
     store: Store
     schema: GraphQLSchema
     bulk: BulkOperations
+    staged: StagedUploads
     webhooks: Webhooks
     faults: Faults
     clock: Clock = time.monotonic

@@ -127,7 +127,7 @@ _INVENTORY_ITEM: Final[dict[str, Getter]] = {
 _BULK_OPERATION: Final[dict[str, Getter]] = {
     "id": lambda row, _: gid("BulkOperation", row.id),
     "status": lambda row, _: row.status,
-    "type": lambda _row, _shop: "QUERY",
+    "type": lambda row, _: row.type,
     "query": lambda row, _: row.query,
     "errorCode": lambda row, _: row.error_code,
     "createdAt": lambda row, _: timestamp(row.created_at),

@@ -19,6 +19,7 @@ from calibr_sandbox.config import SandboxConfig
 from calibr_sandbox.control import Control
 from calibr_sandbox.endpoint import GraphQLEndpoint, Shop
 from calibr_sandbox.faults import FaultRule, Faults
+from calibr_sandbox.staged_uploads import StagedUploads
 from calibr_sandbox.store import Store
 from calibr_sandbox.throttle import Clock
 from calibr_sandbox.webhooks import Webhooks
@@ -34,7 +35,7 @@ def create_app(config: SandboxConfig, clock: Clock = time.monotonic, faults: Seq
     for rule in faults:
         in_force.add(rule)
     bulk, webhooks = BulkOperations(config, store, executable), Webhooks(config, store, in_force)
-    shop = Shop(config, store, executable, bulk, webhooks, in_force, clock)
+    shop = Shop(config, store, executable, bulk, StagedUploads(store), webhooks, in_force, clock)
 
     @asynccontextmanager
     async def closing(_app: Starlette) -> AsyncIterator[None]:
