@@ -108,6 +108,7 @@ class _Call:
             document = self._documents.prepare(query, operation)
             variables = document.complete(sent)
             document.check_sizes(variables)
+            self._documents.check_types(document, variables)
         except _BadBodyError as error:
             return self._json({"errors": {"query": str(error)}}, status=400)
         except RefusedDocumentError as error:
