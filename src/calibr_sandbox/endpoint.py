@@ -148,7 +148,16 @@ class _Call:
         shop = self._shop
         base_url = str(self._request.base_url).rstrip("/")
         shown = ShopContext(shop.config, shop.store, base_url)
-        context = RequestContext(shown, shop.store, shop.bulk, shop.webhooks, prepared.writer)
+        context = RequestContext(
+            shown,
+            shop.store,
+            shop.bulk,
+            shop.staged,
+            shop.webhooks,
+            prepared.writer,
+            shop.webhooks.products_changed,
+            self._request.path_params["version"],
+        )
         result = execute_sync(
             shop.schema,
             prepared.document.ast,

@@ -57,7 +57,8 @@ CREATE TABLE IF NOT EXISTS bulk_operation (
   result TEXT,
   type TEXT NOT NULL DEFAULT 'QUERY',
   staged_path TEXT,
-  client_identifier TEXT
+  client_identifier TEXT,
+  writer TEXT
 );
 CREATE TABLE IF NOT EXISTS bulk_line (
   operation INTEGER NOT NULL,
@@ -121,6 +122,7 @@ _LATER_COLUMNS: Final = {
         "type": "TEXT NOT NULL DEFAULT 'QUERY'",
         "staged_path": "TEXT",
         "client_identifier": "TEXT",
+        "writer": "TEXT",
     },
 }
 """Columns that files of an earlier version lack, by table."""
@@ -183,18 +185,21 @@ class Store(Reader):
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Commit everything written in the block, or nothing. Other threads wait; a block within a block joins it."""
+        """Commit everything written in the block, or nothing. Other threads wait.
+
+        A block within a block of the same thread is undone by itself when it fails and committed with the outer one.
+        """
         with self._lock:
-            if self._connection.in_transaction:
-                yield self._connection
-                return
-            self._connection.execute("BEGIN IMMEDIATE")
+            is_inner = self._connection.in_transaction
+            self._connection.execute("SAVEPOINT inner_block" if is_inner else "BEGIN IMMEDIATE")
             try:
                 yield self._connection
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                self._connection.execute("ROLLBACK TO inner_block" if is_inner else "ROLLBACK")
+                if is_inner:
+                    self._connection.execute("RELEASE inner_block")
                 raise
-            self._connection.execute("COMMIT")
+            self._connection.execute("RELEASE inner_block" if is_inner else "COMMIT")
 
     @contextmanager
     def snapshot(self) -> Iterator[Reader]:

@@ -8,10 +8,11 @@ from typing import Any
 _GID = re.compile(r"gid://shopify/(\w+)/[\w-]+(\?[\w=&-]*)?")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(-\d+)?")
+_RANDOM = re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{12,}\b")
 _TEMPORARY = re.compile(r"\btmp/\d+/")
 _URL = re.compile(r"https?://\S+")
 _CURSORS = frozenset({"cursor", "startCursor", "endCursor"})
-_SIGNED = frozenset({"x-goog-date", "x-goog-credential", "x-goog-signature", "policy"})
+_SIGNED = frozenset({"x-goog-date", "x-goog-credential", "x-goog-signature", "signature", "policy"})
 _BYTES = "fileSize"
 _COUNTS = ("objectCount", "rootObjectCount")
 
@@ -36,7 +37,13 @@ def mask_text(text: str) -> str:
     """Mask the ids, times and addresses in a text."""
     if _URL.fullmatch(text):
         return "<url>"
-    for pattern, mark in ((_GID, r"gid://shopify/\1/#"), (_TIME, "<time>"), (_UUID, "<uuid>"), (_TEMPORARY, "tmp/#/")):
+    for pattern, mark in (
+        (_GID, r"gid://shopify/\1/#"),
+        (_TIME, "<time>"),
+        (_UUID, "<uuid>"),
+        (_TEMPORARY, "tmp/#/"),
+        (_RANDOM, "<hex>"),
+    ):
         text = pattern.sub(mark, text)
     return _URL.sub("<url>", text)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from plan import Action, Evidence, LeftOut, NotServed, Send, is_gid
-from recording import Json, Recording
+from recording import Json, Recording, Result
 
 _GID = re.compile(r"gid://shopify/\w+/[\w-]+")
 _CREATES = re.compile(r"(Create|RunQuery|RunMutation)$")
@@ -49,6 +49,7 @@ def gather(recording: Recording, actions: list[Action]) -> Presupposed:
 
 def _evidence(recording: Recording, actions: list[Action]) -> Iterator[Json]:
     yield from (step.body for step in recording.upstream)
+    yield from ({"data": {"lines": event.lines}} for event in recording.events if isinstance(event, Result))
     asked = [action for action in actions if isinstance(action, Send)]
     told = [action for action in actions if isinstance(action, Evidence | LeftOut | NotServed)]
     ordered = [*told, *(a for a in asked if not a.is_mutation), *(a for a in asked if a.is_mutation)]

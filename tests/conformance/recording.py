@@ -6,6 +6,7 @@ with the same root fields. Answers without a request are evidence of what the st
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 Json = dict[str, Any]
 
+_VERSION = re.compile(r"\d{4}-(?:01|04|07|10)")
 _LAST = "cleanup"
 _FIRST = "setup"
 _UPSTREAM = "upstreamCalls"
@@ -62,6 +64,8 @@ class Recording:
     """What one file holds, in the order in which it happened."""
 
     name: str
+    version: str
+    """The version of the API that was asked."""
     events: list[Event]
     upstream: list[Step]
 
@@ -77,7 +81,8 @@ def read_recording(path: Path, name: str) -> Recording:
         if (step := _step(call, f"{_UPSTREAM}[{place}]", "upstream", _Around())) is not None
     ]
     events = list(_walk(content, "", "case", _Around()))
-    return Recording(name, _with_queries(events, upstream), upstream)
+    version = content.get("apiVersion") or next(iter(_VERSION.findall(str(path))), "2026-04")
+    return Recording(name, version, _with_queries(events, upstream), upstream)
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def replay(recording: Recording) -> Outcome:
             seed(store, presupposed, names)
         config = SandboxConfig(db, plan="enterprise", bulk_delay_s=_NEVER_S)
         with started_sandbox(config) as sandbox:
-            run = _Run(sandbox, names, outcome)
+            run = _Run(sandbox, names, outcome, recording.version)
             for action in actions:
                 run.take(action)
     if not outcome.compared and not outcome.left_out:
@@ -91,7 +91,8 @@ def _reasons(actions: list[Any]) -> list[str]:
 class _Run:
     """A recording on its way through one sandbox."""
 
-    def __init__(self, sandbox: StartedSandbox, names: Names, outcome: Outcome) -> None:
+    def __init__(self, sandbox: StartedSandbox, names: Names, outcome: Outcome, version: str) -> None:
+        self._version = version
         self._sandbox = sandbox
         self._names = names
         self._outcome = outcome
@@ -131,7 +132,7 @@ class _Run:
     def _ask(self, action: Send) -> Json:
         self._sandbox.clock.now += 60
         query, variables = self._names.rewrite(action.query), self._names.rewrite(action.variables)
-        body = self._sandbox.client.graphql(query, variables).body
+        body = self._sandbox.client.graphql(query, variables, self._version).body
         return {key: body.get(key) for key in ("data", "errors")} if isinstance(body, dict) else {"errors": body}
 
     def _note(self, path: str, found: list[str]) -> None:

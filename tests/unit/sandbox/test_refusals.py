@@ -9,6 +9,10 @@ from calibr_sandbox.variable_problems import check_variables
 
 UPDATE = """mutation Update($id: ID!, $rows: [ProductVariantsBulkInput!]!, $type: BulkOperationType) {
   productVariantsBulkUpdate(productId: $id, variants: $rows) { userErrors { field } } }"""
+ROWS_ARE_WRONG = (
+    "Variable $rows of type [ProductVariantsBulkInput!]! was provided invalid value for"
+    " 1.weight (Field is not defined on ProductVariantsBulkInput), 1.price ('one' is not a decimal number)"
+)
 PRODUCT = "gid://shopify/Product/1"
 
 
@@ -58,8 +62,7 @@ def test_text_that_is_no_global_id_is_refused_wherever_an_id_belongs(built: Grap
         ),
         (
             {"id": PRODUCT, "rows": [{"price": "1"}, {"price": "one", "weight": 1}]},
-            "Variable $rows of type [ProductVariantsBulkInput!]! was provided invalid value for"
-            " 1.weight (Field is not defined on ProductVariantsBulkInput), 1.price ('one' is not a decimal number)",
+            ROWS_ARE_WRONG,
             [
                 {"path": [1, "weight"], "explanation": "Field is not defined on ProductVariantsBulkInput"},
                 {
