@@ -7,7 +7,7 @@ import pytest
 
 from calibr_sandbox.client import Answer
 from calibr_sandbox.csv_load import load_csv
-from calibr_sandbox.server import listen
+from calibr_sandbox.serving import listen
 from calibr_sandbox.testing import StartedSandbox, Starter
 
 PRODUCTS = """query($first: Int, $last: Int, $after: String, $before: String, $reverse: Boolean, $query: String) {
