@@ -24,6 +24,7 @@ from calibr_sandbox.documents import Document, DocumentCache, RefusedDocumentErr
 from calibr_sandbox.errors import ErrorBody, InvalidGlobalIdError, max_cost_exceeded, throttled, translate
 from calibr_sandbox.faults import Fault, FaultKind, Faults
 from calibr_sandbox.fields import ShopContext
+from calibr_sandbox.staged_uploads import StagedUploads
 from calibr_sandbox.stats import Stats
 from calibr_sandbox.store import Store
 from calibr_sandbox.throttle import Bucket
@@ -43,6 +44,7 @@ class Shop:
     store: Store
     schema: GraphQLSchema
     bulk: BulkOperations
+    staged: StagedUploads
     webhooks: Webhooks
     faults: Faults
     access: Access
@@ -108,6 +110,7 @@ class _Call:
             document = self._documents.prepare(query, operation)
             variables = document.complete(sent)
             document.check_sizes(variables)
+            self._documents.check_types(document, variables)
         except _BadBodyError as error:
             return self._json({"errors": {"query": str(error)}}, status=400)
         except RefusedDocumentError as error:
@@ -147,7 +150,16 @@ class _Call:
         shop = self._shop
         base_url = str(self._request.base_url).rstrip("/")
         shown = ShopContext(shop.config, shop.store, base_url, prepared.caller.scopes)
-        context = RequestContext(shown, shop.store, shop.bulk, shop.webhooks, prepared.writer)
+        context = RequestContext(
+            shown,
+            shop.store,
+            shop.bulk,
+            shop.staged,
+            shop.webhooks,
+            prepared.writer,
+            shop.webhooks.products_changed,
+            self._headers["X-Shopify-API-Version"],
+        )
         result = execute_sync(
             shop.schema,
             prepared.document.ast,

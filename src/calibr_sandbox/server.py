@@ -16,16 +16,25 @@ from calibr_sandbox.access import Access
 from calibr_sandbox.app import App
 from calibr_sandbox.app_control import AppControl
 from calibr_sandbox.bulk import BulkOperations
+from calibr_sandbox.bulk_gate import Gate
+from calibr_sandbox.bulk_lines import Announce as AnnounceProducts
+from calibr_sandbox.bulk_run import Workshop
+from calibr_sandbox.bulk_state import BulkState
 from calibr_sandbox.clock import SandboxClock
-from calibr_sandbox.config import SandboxConfig
+from calibr_sandbox.config import API_VERSION, SandboxConfig
+from calibr_sandbox.context import RequestContext
 from calibr_sandbox.control import Control
 from calibr_sandbox.endpoint import GraphQLEndpoint, Shop
 from calibr_sandbox.faults import FaultRule, Faults
+from calibr_sandbox.fields import ShopContext
 from calibr_sandbox.grants import Grants
 from calibr_sandbox.oauth import OAuth
 from calibr_sandbox.rest import Rest
+from calibr_sandbox.rows import BulkRow
 from calibr_sandbox.serving import Addresses, Announce, Ports, SandboxServer
 from calibr_sandbox.shop_host import OnlyThisShop
+from calibr_sandbox.staged_http import StagedStorage
+from calibr_sandbox.staged_uploads import StagedUploads
 from calibr_sandbox.store import Store
 from calibr_sandbox.throttle import Clock
 from calibr_sandbox.webhooks import Webhooks
@@ -43,9 +52,9 @@ def create_app(config: SandboxConfig, clock: Clock = time.monotonic, faults: Seq
     time_here = SandboxClock(clock, config.time_factor)
     app_here = App(config, store, time_here.now)
     access = Access(config.tokens, app_here, Grants(store, time_here.now))
-    bulk = BulkOperations(config, store, executable)
-    webhooks = Webhooks(config, store, in_force, app_here.signing_secret)
-    shop = Shop(config, store, executable, bulk, webhooks, in_force, access, time_here)
+    staged, webhooks = StagedUploads(store), Webhooks(config, store, in_force, app_here.signing_secret)
+    bulk = _bulk_operations(config, store, staged, webhooks, app_here)
+    shop = Shop(config, store, executable, bulk, staged, webhooks, in_force, access, time_here)
 
     @asynccontextmanager
     async def closing(_app: Starlette) -> AsyncIterator[None]:
@@ -56,11 +65,28 @@ def create_app(config: SandboxConfig, clock: Clock = time.monotonic, faults: Seq
 
     graphql = Route("/admin/api/{version}/graphql.json", GraphQLEndpoint(shop), methods=["POST"])
     parts = (OAuth(config, access, time_here), Rest(config, store, access), AppControl(config, access, time_here))
-    routes = [route for part in parts for route in part.routes()]
+    routes = [route for part in (*parts, StagedStorage(staged), Control(shop)) for route in part.routes()]
     only = Middleware(OnlyThisShop, shop_domain=config.shop_domain)
-    app = Starlette(routes=[graphql, *routes, *Control(shop).routes()], middleware=[only], lifespan=closing)
+    app = Starlette(routes=[graphql, *routes], middleware=[only], lifespan=closing)
     app.state.shop = shop
     return app
+
+
+def _bulk_operations(
+    config: SandboxConfig, store: Store, staged: StagedUploads, webhooks: Webhooks, app: App
+) -> BulkOperations:
+    """Open operations begin to run at once, so everything that their lines need must be there."""
+    state = BulkState(store)
+
+    def context_of(row: BulkRow, announce: AnnounceProducts) -> RequestContext:
+        shown = ShopContext(config, store, "", app.scopes)
+        return RequestContext(shown, store, bulk, staged, webhooks, state.writer_of(row.id), announce, API_VERSION)
+
+    results = store.path.with_name(store.path.name + ".bulk")
+    announce = webhooks.products_changed
+    shop = Workshop(config, schema.build(), state, staged, results, Gate(), context_of, announce)
+    bulk = BulkOperations(shop)
+    return bulk
 
 
 def serve(config: SandboxConfig, ports: Ports, announce: Announce, faults: Sequence[FaultRule] = ()) -> None:
