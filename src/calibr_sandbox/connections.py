@@ -56,15 +56,21 @@ class PageArguments:
     reverse: bool = False
 
 
-def fetch_page(arguments: PageArguments, key: Callable[[Any], Key], fetch: Callable[[Slice], Sequence[Any]]) -> Page:
-    """Fetch one page, one row more than asked to see whether the list goes on."""
+def fetch_page(
+    arguments: PageArguments,
+    key: Callable[[Any], Key],
+    fetch: Callable[[Slice], Sequence[Any]],
+    *,
+    is_text: bool = False,
+) -> Page:
+    """Fetch one page, one row more than asked to see whether the list goes on. `is_text`: it is sorted by a text."""
     if arguments.first is None and arguments.last is None:
         raise BadRequestError("you must provide one of first or last")
     if arguments.first is not None and arguments.last is not None:
         raise BadRequestError("providing both first and last is not supported")
     size = arguments.first if arguments.first is not None else arguments.last or 0
     from_end = arguments.last is not None
-    after, before = _parse_cursor(arguments.after), _parse_cursor(arguments.before)
+    after, before = (_parse_cursor(text, is_text=is_text) for text in (arguments.after, arguments.before))
     rows = fetch(Slice(size + 1, after, before, reverse=arguments.reverse, from_end=from_end))
     more = len(rows) > size
     if from_end:
@@ -77,15 +83,16 @@ def cursor(key: Key) -> str:
     return base64.b64encode(orjson.dumps({"last_id": key[-1], "last_value": str(key[0])})).decode()
 
 
-def _parse_cursor(text: str | None) -> Key | None:
+def _parse_cursor(text: str | None, *, is_text: bool) -> Key | None:
     if text is None:
         return None
     try:
         parsed = orjson.loads(base64.b64decode(text, validate=True))
-        key = (int(parsed["last_value"]), int(parsed["last_id"]))
+        value, number = parsed["last_value"], int(parsed["last_id"])
+        key: Key = (str(value) if is_text else int(value), number)
     except (binascii.Error, ValueError, KeyError, TypeError) as error:
         raise BadRequestError(f"Invalid cursor for current pagination sort: {text!r}") from error
-    if not all(0 <= part < _NUMBERS_END for part in key):
+    if not all(0 <= part < _NUMBERS_END for part in key if isinstance(part, int)):
         raise BadRequestError(f"Invalid cursor for current pagination sort: {text!r}")
     return key
 

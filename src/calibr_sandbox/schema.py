@@ -23,6 +23,7 @@ from calibr_sandbox.fields import GETTERS, Getter
 from calibr_sandbox.rows import BulkRow, InventoryItemRow, OptionRow, ProductRow, VariantRow
 from calibr_sandbox.scopes import Requirement, requirement, requirement_of_type, with_implied
 from calibr_sandbox.staged_targets import resolve_staged_uploads_create
+from calibr_sandbox.variant_lifecycle import resolve_bulk_create, resolve_bulk_delete
 from calibr_sandbox.variants_update import resolve_bulk_update
 
 Resolver = Callable[..., Any]
@@ -31,6 +32,7 @@ _ROOTS: Final[dict[str, dict[str, Resolver]]] = {
     "QueryRoot": {
         "shop": queries.resolve_shop,
         "currentAppInstallation": queries.resolve_app_installation,
+        "inventoryItem": queries.resolve_inventory_item,
         "node": queries.resolve_node,
         "nodes": queries.resolve_nodes,
         "product": queries.resolve_product,
@@ -44,6 +46,8 @@ _ROOTS: Final[dict[str, dict[str, Resolver]]] = {
         "currentBulkOperation": queries.resolve_current_bulk_operation,
     },
     "Mutation": {
+        "productVariantsBulkCreate": resolve_bulk_create,
+        "productVariantsBulkDelete": resolve_bulk_delete,
         "productVariantsBulkUpdate": resolve_bulk_update,
         "bulkOperationRunMutation": resolve_run_mutation,
         "bulkOperationRunQuery": resolve_run_query,
@@ -51,6 +55,7 @@ _ROOTS: Final[dict[str, dict[str, Resolver]]] = {
         "bulkOperationCancel": resolve_cancel,
     },
     "Product": {"variants": queries.resolve_product_variants, "options": queries.resolve_options},
+    "ProductVariant": {"metafield": queries.resolve_metafield},
     "PageInfo": {
         "hasNextPage": lambda info, _: info.has_next_page,
         "hasPreviousPage": lambda info, _: info.has_previous_page,
