@@ -1,10 +1,10 @@
 """Root fields of `QueryRoot`, and the connections of products and variants."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from calibr_sandbox import catalog
-from calibr_sandbox.connections import Page, PageArguments, by_id, by_position, fetch_page
+from calibr_sandbox.connections import Page, by_id, by_position, fetch_page, page_arguments
 from calibr_sandbox.context import Info
 from calibr_sandbox.errors import BadRequestError, InvalidGlobalIdError, ResourceNotFoundError
 from calibr_sandbox.fields import product_options
@@ -19,7 +19,7 @@ from calibr_sandbox.search import (
     parse_search,
 )
 
-Row = ProductRow | VariantRow | InventoryItemRow | BulkRow
+_OF_VARIANTS: Final = ("ProductVariant", "InventoryItem")
 
 
 def number_of(text: str, type_name: str) -> int:
@@ -52,22 +52,23 @@ def resolve_variant(_root: object, info: Info, id: str) -> VariantRow | None:  #
     return catalog.find_variant(info.context.store, number_of(id, "ProductVariant"))
 
 
-def resolve_node(_root: object, info: Info, id: str) -> Row | None:  # noqa: A002
-    """`node(id:)`: None for an id that names nothing here."""
-    return resolve_nodes(_root, info, [id])[0]
+FindNode = Callable[[Info, str, int], object | None]
+"""Finds an object of another subject by the type and number of its global id."""
 
 
-def resolve_nodes(_root: object, info: Info, ids: list[str]) -> list[Row | None]:
+def resolve_nodes(_root: object, info: Info, ids: list[str], find_other: FindNode) -> list[object | None]:
     """`nodes(ids:)`: one entry per id in the same order, None for what does not exist."""
     store, parsed = info.context.store, [_require_gid(text) for text in ids]
     wanted = {number for gid in parsed if (number := _variant_number(gid)) is not None}
     variants = catalog.variants_by_id(store, sorted(wanted)) if wanted else {}
 
-    def find(gid: GlobalId) -> Row | None:
+    def find(gid: GlobalId) -> object | None:
         if gid.type_name == "Product":
             return catalog.find_product(store, gid.number)
         if gid.type_name == "BulkOperation":
             return info.context.bulk.find(gid.number)
+        if gid.type_name not in _OF_VARIANTS:
+            return find_other(info, gid.type_name, gid.number)
         variant = variants.get(_variant_number(gid) or 0)
         return InventoryItemRow(variant) if variant and gid.type_name == "InventoryItem" else variant
 
@@ -77,21 +78,21 @@ def resolve_nodes(_root: object, info: Info, ids: list[str]) -> list[Row | None]
 def resolve_products(_root: object, info: Info, **arguments: Any) -> Page:  # noqa: ANN401
     """`products`, in the order of their ids."""
     where, store = _search(arguments, PRODUCT_FIELDS), info.context.store
-    return fetch_page(_page(arguments), by_id, lambda part: catalog.list_products(store, part, where))
+    return fetch_page(page_arguments(arguments), by_id, lambda part: catalog.list_products(store, part, where))
 
 
 def resolve_variants(_root: object, info: Info, **arguments: Any) -> Page:  # noqa: ANN401
     """`productVariants`, over all products."""
     where, store = _search(arguments, VARIANT_FIELDS), info.context.store
     key, order = _variant_order(arguments)
-    return fetch_page(_page(arguments), key, lambda part: catalog.list_variants(store, part, where, order))
+    return fetch_page(page_arguments(arguments), key, lambda part: catalog.list_variants(store, part, where, order))
 
 
 def resolve_product_variants(product: ProductRow, info: Info, **arguments: Any) -> Page:  # noqa: ANN401
     """`Product.variants`."""
     where, store = Filter("v.product_id = ?", (product.id,)), info.context.store
     key, order = _variant_order(arguments)
-    return fetch_page(_page(arguments), key, lambda part: catalog.list_variants(store, part, where, order))
+    return fetch_page(page_arguments(arguments), key, lambda part: catalog.list_variants(store, part, where, order))
 
 
 def resolve_options(product: ProductRow, _info: Info, first: int | None = None) -> Sequence[Any]:
@@ -141,7 +142,7 @@ def resolve_bulk_operations(_root: object, info: Info, **arguments: Any) -> Page
         window = rows[start:stop]
         return window[-part.limit :] if part.from_end else window[: part.limit]
 
-    return fetch_page(_page(arguments), by_id, cut)
+    return fetch_page(page_arguments(arguments), by_id, cut)
 
 
 def _require_gid(text: str) -> GlobalId:
@@ -161,16 +162,6 @@ def _variant_order(arguments: dict[str, Any]) -> tuple[Callable[[Any], catalog.K
     if arguments.get("sortKey") == "POSITION":
         return by_position, ("v.position", "v.id")
     return by_id, ("v.id",)
-
-
-def _page(arguments: dict[str, Any]) -> PageArguments:
-    return PageArguments(
-        arguments.get("first"),
-        arguments.get("last"),
-        arguments.get("after"),
-        arguments.get("before"),
-        bool(arguments.get("reverse")),
-    )
 
 
 def _search(arguments: dict[str, Any], fields: dict[str, Callable[[str, str], Filter]]) -> Filter:

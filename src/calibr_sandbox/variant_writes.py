@@ -41,14 +41,20 @@ def write_variants(
     )
     products = sorted({row.product_id for row in rows})
     connection.executemany("UPDATE product SET updated_at = ? WHERE id = ?", [(now, number) for number in products])
-    last = connection.execute("SELECT call FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
-    head = (last[0] + 1 if last else 1, writer.source, writer.who, writer.request_id, writer.writer, now, at_ms)
+    head = journal_head(connection, writer, at_ms)
     connection.executemany(
         "INSERT INTO journal (call, source, who, request_id, writer, at, at_ms, variant_id, price, compare_at_price,"
         " cost, price_before, compare_at_price_before, effective) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         _entries(rows, known, head),
     )
     return [row._replace(updated_at=now) for row in rows]
+
+
+def journal_head(connection: sqlite3.Connection, writer: Writer, at_ms: int) -> tuple[object, ...]:
+    """What the entries of one call share: its number, who made it, when. Inside a transaction."""
+    last = connection.execute("SELECT call FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
+    number = last[0] + 1 if last else 1
+    return (number, writer.source, writer.who, writer.request_id, writer.writer, at_ms // 1000, at_ms)
 
 
 def _entries(
