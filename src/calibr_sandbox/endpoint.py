@@ -31,6 +31,7 @@ from calibr_sandbox.errors import (
 )
 from calibr_sandbox.faults import Fault, FaultKind, Faults
 from calibr_sandbox.fields import ShopContext
+from calibr_sandbox.staged_uploads import StagedUploads
 from calibr_sandbox.stats import Stats
 from calibr_sandbox.store import Store
 from calibr_sandbox.throttle import Bucket, Clock
@@ -52,6 +53,7 @@ class Shop:
     store: Store
     schema: GraphQLSchema
     bulk: BulkOperations
+    staged: StagedUploads
     webhooks: Webhooks
     faults: Faults
     clock: Clock = time.monotonic
@@ -114,6 +116,7 @@ class _Call:
             document = self._documents.prepare(query, operation)
             variables = document.complete(sent)
             document.check_sizes(variables)
+            self._documents.check_types(document, variables)
         except _BadBodyError as error:
             return self._json({"errors": {"query": str(error)}}, status=400)
         except RefusedDocumentError as error:
@@ -153,7 +156,16 @@ class _Call:
         shop = self._shop
         base_url = str(self._request.base_url).rstrip("/")
         shown = ShopContext(shop.config, shop.store, base_url)
-        context = RequestContext(shown, shop.store, shop.bulk, shop.webhooks, prepared.writer)
+        context = RequestContext(
+            shown,
+            shop.store,
+            shop.bulk,
+            shop.staged,
+            shop.webhooks,
+            prepared.writer,
+            shop.webhooks.products_changed,
+            self._request.path_params["version"],
+        )
         result = execute_sync(
             shop.schema,
             prepared.document.ast,

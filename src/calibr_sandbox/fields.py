@@ -27,6 +27,8 @@ from calibr_sandbox.rows import (
 from calibr_sandbox.search import Filter
 from calibr_sandbox.store import Reader
 
+SHOP_ID: Final = 90_000_000_001
+
 
 @dataclass(frozen=True, slots=True)
 class ShopContext:
@@ -81,8 +83,16 @@ def _variants_count(row: ProductRow, shop: ShopContext) -> dict[str, object]:
 
 
 def _bulk_url(row: BulkRow, shop: ShopContext) -> str | None:
-    done = row.status == "COMPLETED" and row.result and row.object_count
-    return f"{shop.base_url}/sandbox/bulk-results/{row.result}" if done else None
+    """A canceled operation may have a result too; one without objects has none."""
+    return _result_url(row, shop) if row.status in {"COMPLETED", "CANCELED"} and row.object_count else None
+
+
+def _partial_url(row: BulkRow, shop: ShopContext) -> str | None:
+    return _result_url(row, shop) if row.status == "FAILED" else None
+
+
+def _result_url(row: BulkRow, shop: ShopContext) -> str | None:
+    return f"{shop.base_url}/sandbox/bulk-results/{row.result}" if row.result else None
 
 
 _PRODUCT: Final[dict[str, Getter]] = {
@@ -127,7 +137,7 @@ _INVENTORY_ITEM: Final[dict[str, Getter]] = {
 _BULK_OPERATION: Final[dict[str, Getter]] = {
     "id": lambda row, _: gid("BulkOperation", row.id),
     "status": lambda row, _: row.status,
-    "type": lambda _row, _shop: "QUERY",
+    "type": lambda row, _: row.type,
     "query": lambda row, _: row.query,
     "errorCode": lambda row, _: row.error_code,
     "createdAt": lambda row, _: timestamp(row.created_at),
@@ -136,10 +146,10 @@ _BULK_OPERATION: Final[dict[str, Getter]] = {
     "rootObjectCount": lambda row, _: str(row.root_object_count),
     "fileSize": lambda row, _: None if row.file_size is None else str(row.file_size),
     "url": _bulk_url,
-    "partialDataUrl": lambda _row, _shop: None,
+    "partialDataUrl": _partial_url,
 }
 _SHOP: Final[dict[str, Getter]] = {
-    "id": lambda _row, _shop: gid("Shop", 90_000_000_001),
+    "id": lambda _row, _shop: gid("Shop", SHOP_ID),
     "name": lambda _, shop: shop.config.shop_name,
     "myshopifyDomain": lambda _, shop: shop.config.shop_domain,
     "currencyCode": lambda _, shop: shop.store.currency,

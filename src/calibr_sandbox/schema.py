@@ -15,13 +15,14 @@ from graphql import (
 )
 
 from calibr_sandbox import queries, scalars
-from calibr_sandbox.bulk_mutations import resolve_cancel, resolve_run_query
+from calibr_sandbox.bulk_mutations import resolve_cancel, resolve_run_mutation, resolve_run_query
 from calibr_sandbox.context import Info
 from calibr_sandbox.fields import GETTERS, Getter
 from calibr_sandbox.markets import fields as market_fields
 from calibr_sandbox.markets import resolvers as market_resolvers
 from calibr_sandbox.markets import rows as market_rows
 from calibr_sandbox.rows import BulkRow, InventoryItemRow, OptionRow, ProductRow, VariantRow
+from calibr_sandbox.staged_targets import resolve_staged_uploads_create
 from calibr_sandbox.variants_update import resolve_bulk_update
 
 Resolver = Callable[..., Any]
@@ -49,7 +50,9 @@ _ROOTS: Final[dict[str, dict[str, Resolver]]] = {
     },
     "Mutation": {
         "productVariantsBulkUpdate": resolve_bulk_update,
+        "bulkOperationRunMutation": resolve_run_mutation,
         "bulkOperationRunQuery": resolve_run_query,
+        "stagedUploadsCreate": resolve_staged_uploads_create,
         "bulkOperationCancel": resolve_cancel,
     },
     "Product": {"variants": queries.resolve_product_variants, "options": queries.resolve_options},
@@ -84,10 +87,16 @@ _TYPE_OF_ROW: Final[dict[type, str]] = {
 }
 
 
+def sources() -> list[str]:
+    """Return the parts of the SDL: the main one, and those that extend it, each about a subject."""
+    found = sorted(part.name for part in files("calibr_sandbox").iterdir() if part.name.endswith(".graphql"))
+    return [files("calibr_sandbox").joinpath(name).read_text(encoding="utf-8") for name in found]
+
+
 @cache
 def build() -> GraphQLSchema:
     """Build the schema, once per process. Fields without a resolver of their own read a key of a payload."""
-    schema = build_schema(read_sdl())
+    schema = build_schema("\n".join(sources()))
     for named in schema.type_map.values():
         if isinstance(named, GraphQLObjectType) and not named.name.startswith("__"):
             _attach(named)
@@ -96,12 +105,6 @@ def build() -> GraphQLSchema:
         elif isinstance(named, GraphQLScalarType):
             _fit_scalar(named)
     return schema
-
-
-def read_sdl() -> str:
-    """Join the parts of the schema: each subject has a file of its own."""
-    parts = {path.name: path for path in files("calibr_sandbox").iterdir() if path.name.endswith(".graphql")}
-    return "\n".join(parts[name].read_text(encoding="utf-8") for name in sorted(parts))
 
 
 def _type_of(row: object) -> str | None:

@@ -15,10 +15,19 @@ from starlette.routing import Route
 from calibr_sandbox import schema
 from calibr_sandbox.broken_answers import remember_send
 from calibr_sandbox.bulk import BulkOperations
-from calibr_sandbox.config import SandboxConfig
+from calibr_sandbox.bulk_gate import Gate
+from calibr_sandbox.bulk_lines import Announce
+from calibr_sandbox.bulk_run import Workshop
+from calibr_sandbox.bulk_state import BulkState
+from calibr_sandbox.config import API_VERSION, SandboxConfig
+from calibr_sandbox.context import RequestContext
 from calibr_sandbox.control import Control
 from calibr_sandbox.endpoint import GraphQLEndpoint, Shop
 from calibr_sandbox.faults import FaultRule, Faults
+from calibr_sandbox.fields import ShopContext
+from calibr_sandbox.rows import BulkRow
+from calibr_sandbox.staged_http import StagedStorage
+from calibr_sandbox.staged_uploads import StagedUploads
 from calibr_sandbox.store import Store
 from calibr_sandbox.throttle import Clock
 from calibr_sandbox.webhooks import Webhooks
@@ -33,8 +42,9 @@ def create_app(config: SandboxConfig, clock: Clock = time.monotonic, faults: Seq
     in_force = Faults(clock)
     for rule in faults:
         in_force.add(rule)
-    bulk, webhooks = BulkOperations(config, store, executable), Webhooks(config, store, in_force)
-    shop = Shop(config, store, executable, bulk, webhooks, in_force, clock)
+    staged, webhooks = StagedUploads(store), Webhooks(config, store, in_force)
+    bulk = _bulk_operations(config, store, staged, webhooks)
+    shop = Shop(config, store, executable, bulk, staged, webhooks, in_force, clock)
 
     @asynccontextmanager
     async def closing(_app: Starlette) -> AsyncIterator[None]:
@@ -44,9 +54,25 @@ def create_app(config: SandboxConfig, clock: Clock = time.monotonic, faults: Seq
         store.close()
 
     graphql = Route("/admin/api/{version}/graphql.json", GraphQLEndpoint(shop), methods=["POST"])
-    app = Starlette(routes=[graphql, *Control(shop).routes()], lifespan=closing)
+    routes = [graphql, *StagedStorage(staged).routes(), *Control(shop).routes()]
+    app = Starlette(routes=routes, lifespan=closing)
     app.state.shop = shop
     return app
+
+
+def _bulk_operations(config: SandboxConfig, store: Store, staged: StagedUploads, webhooks: Webhooks) -> BulkOperations:
+    """Open operations begin to run at once, so everything that their lines need must be there."""
+    state = BulkState(store)
+
+    def context_of(row: BulkRow, announce: Announce) -> RequestContext:
+        shown = ShopContext(config, store, "")
+        return RequestContext(shown, store, bulk, staged, webhooks, state.writer_of(row.id), announce, API_VERSION)
+
+    results = store.path.with_name(store.path.name + ".bulk")
+    announce = webhooks.products_changed
+    shop = Workshop(config, schema.build(), state, staged, results, Gate(), context_of, announce)
+    bulk = BulkOperations(shop)
+    return bulk
 
 
 def serve(config: SandboxConfig, port: int, announce: Callable[[str], None], faults: Sequence[FaultRule] = ()) -> None:

@@ -37,7 +37,7 @@ def resolve_bulk_update(
         is_written = allowPartialUpdates or not checked.errors
         stored = write_variants(connection, checked.updates if is_written else [], known, info.context.writer)
         product = find_product(store, product_id)
-    info.context.webhooks.products_changed(row.product_id for row in stored)
+    info.context.announce(row.product_id for row in stored)
     if not allowPartialUpdates and any(error.is_unknown_variant for error in checked.errors):
         return _payload(product, None, checked.errors)
     current = known | {row.id: row for row in stored}

@@ -1,6 +1,7 @@
 """Our part of the schema says the same as the published one, field by field."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,29 +22,28 @@ from graphql import (
     print_ast,
 )
 
-from calibr_sandbox import schema
 from calibr_sandbox.money import CURRENCIES
+from calibr_sandbox.schema import sources
 
 Types = dict[str, TypeDefinitionNode]
 
 
 def _types(document: DocumentNode) -> Types:
-    """Collect the types by name; what another file adds to a type counts as its own."""
-    found = {node.name.value: node for node in document.definitions if isinstance(node, TypeDefinitionNode)}
-    for node in document.definitions:
-        if isinstance(node, ObjectTypeExtensionNode):
-            base = found[node.name.value]
-            assert isinstance(base, ObjectTypeDefinitionNode)
-            fields = (*(base.fields or ()), *(node.fields or ()))
-            found[node.name.value] = ObjectTypeDefinitionNode(
-                name=base.name, interfaces=base.interfaces, directives=base.directives, fields=fields
-            )
-    return found
+    return {node.name.value: node for node in document.definitions if isinstance(node, TypeDefinitionNode)}
 
 
 @pytest.fixture(scope="module")
 def ours() -> Types:
-    return _types(parse(schema.read_sdl()))
+    """All parts of our schema, with the fields that one part adds to the types of another."""
+    document = parse("\n".join(sources()))
+    types = _types(document)
+    for node in document.definitions:
+        if isinstance(node, ObjectTypeExtensionNode):
+            extended = types[node.name.value]
+            assert isinstance(extended, ObjectTypeDefinitionNode)
+            fields = (*(extended.fields or ()), *(node.fields or ()))
+            types[node.name.value] = replace(extended, fields=fields)
+    return types
 
 
 @pytest.fixture(scope="module")
