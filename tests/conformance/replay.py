@@ -16,10 +16,11 @@ from plan import Evidence, LeftOut, NotServed, Send, plan
 from presupposed import gather
 from recording import Json, Recording, Result, Upload
 from seeding import seed
+from seeding_markets import derive, seed_markets
 from uploads import Uploads
 
 from calibr_sandbox import schema
-from calibr_sandbox.config import SandboxConfig
+from calibr_sandbox.config import DEFAULT_SCOPES, SandboxConfig
 from calibr_sandbox.store import Store
 from calibr_sandbox.testing import StartedSandbox, started_sandbox
 
@@ -58,11 +59,13 @@ def replay(recording: Recording) -> Outcome:
         outcome.left_out = _reasons(actions)
         return outcome
     presupposed = gather(recording, actions)
+    derive(presupposed)
     with tempfile.TemporaryDirectory() as folder:
         db = Path(folder) / "shop.db"
         with closing(Store(db, presupposed.currency)) as store:
             seed(store, presupposed, names)
-        config = SandboxConfig(db, plan="enterprise", bulk_delay_s=_NEVER_S)
+            seed_markets(store, presupposed, actions)
+        config = SandboxConfig(db, plan="enterprise", bulk_delay_s=_NEVER_S, scopes=(*DEFAULT_SCOPES, "write_markets"))
         with started_sandbox(config) as sandbox:
             run = _Run(sandbox, names, outcome, recording.version)
             for action in actions:
