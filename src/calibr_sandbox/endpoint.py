@@ -21,7 +21,14 @@ from calibr_sandbox.config import API_VERSION, MAX_QUERY_COST, PLANS, SandboxCon
 from calibr_sandbox.context import RequestContext
 from calibr_sandbox.cost import actual_cost, requested_cost
 from calibr_sandbox.documents import Document, DocumentCache, RefusedDocumentError
-from calibr_sandbox.errors import ErrorBody, InvalidGlobalIdError, max_cost_exceeded, throttled, translate
+from calibr_sandbox.errors import (
+    ErrorBody,
+    InputTooLargeError,
+    InvalidGlobalIdError,
+    max_cost_exceeded,
+    throttled,
+    translate,
+)
 from calibr_sandbox.faults import Fault, FaultKind, Faults
 from calibr_sandbox.fields import ShopContext
 from calibr_sandbox.staged_uploads import StagedUploads
@@ -35,6 +42,7 @@ _BAD_TOKEN: Final = "[API] Invalid API key or access token (unrecognized login o
 _VERSION: Final = re.compile(r"[0-9]{4}-(01|04|07|10)")
 _MAX_BODY: Final = 5_000_000
 _MAX_HEADER: Final = 120
+_WHOLE: Final = (InvalidGlobalIdError, InputTooLargeError)
 
 
 @dataclass(slots=True)
@@ -231,7 +239,7 @@ def _refused_as_a_whole(result: ExecutionResult) -> list[ErrorBody]:
     errors = result.errors or []
     if result.data is None and errors and all(error.path is None for error in errors):
         return [translate(error) for error in errors]
-    return [translate(error) for error in errors if isinstance(error.original_error or error, InvalidGlobalIdError)]
+    return [translate(error) for error in errors if isinstance(error.original_error or error, _WHOLE)]
 
 
 def _body(result: ExecutionResult) -> dict[str, Any]:
