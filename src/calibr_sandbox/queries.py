@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from calibr_sandbox import catalog
-from calibr_sandbox.connections import Page, PageArguments, by_id, by_position, fetch_page
+from calibr_sandbox.connections import Page, by_id, by_position, fetch_page, page_arguments, parse_place
 from calibr_sandbox.context import Info
 from calibr_sandbox.errors import BadRequestError, InvalidGlobalIdError, ResourceNotFoundError
 from calibr_sandbox.fields import product_options
@@ -20,7 +20,7 @@ from calibr_sandbox.search import (
 )
 from calibr_sandbox.variant_extras import find_metafield
 
-Row = ProductRow | VariantRow | InventoryItemRow | BulkRow
+_OF_VARIANTS: Final = ("ProductVariant", "InventoryItem")
 
 
 _PRODUCT_ORDERS: Final = {
@@ -86,22 +86,23 @@ def resolve_metafield(
     return find_metafield(variant, namespace, key)
 
 
-def resolve_node(_root: object, info: Info, id: str) -> Row | None:  # noqa: A002
-    """`node(id:)`: None for an id that names nothing here."""
-    return resolve_nodes(_root, info, [id])[0]
+FindNode = Callable[[Info, str, int], object | None]
+"""Finds an object of another subject by the type and number of its global id."""
 
 
-def resolve_nodes(_root: object, info: Info, ids: list[str]) -> list[Row | None]:
+def resolve_nodes(_root: object, info: Info, ids: list[str], find_other: FindNode) -> list[object | None]:
     """`nodes(ids:)`: one entry per id in the same order, None for what does not exist."""
     store, parsed = info.context.store, [_require_gid(text) for text in ids]
     wanted = {number for gid in parsed if (number := _variant_number(gid)) is not None}
     variants = catalog.variants_by_id(store, sorted(wanted)) if wanted else {}
 
-    def find(gid: GlobalId) -> Row | None:
+    def find(gid: GlobalId) -> object | None:
         if gid.type_name == "Product":
             return catalog.find_product(store, gid.number)
         if gid.type_name == "BulkOperation":
             return info.context.bulk.find(gid.number)
+        if gid.type_name not in _OF_VARIANTS:
+            return find_other(info, gid.type_name, gid.number)
         variant = variants.get(_variant_number(gid) or 0)
         return InventoryItemRow(variant) if variant and gid.type_name == "InventoryItem" else variant
 
@@ -120,21 +121,21 @@ def resolve_products(_root: object, info: Info, **arguments: Any) -> Page:  # no
     def fetch(part: catalog.Slice) -> Sequence[ProductRow]:
         return catalog.list_products(store, part, where, order)
 
-    return fetch_page(_page(arguments), key, fetch, is_text=column in _TEXT_COLUMNS)
+    return fetch_page(page_arguments(arguments), key, fetch, parse_place if column in _TEXT_COLUMNS else None)
 
 
 def resolve_variants(_root: object, info: Info, **arguments: Any) -> Page:  # noqa: ANN401
     """`productVariants`, over all products."""
     where, store = _search(arguments, VARIANT_FIELDS), info.context.store
     key, order = _variant_order(arguments)
-    return fetch_page(_page(arguments), key, lambda part: catalog.list_variants(store, part, where, order))
+    return fetch_page(page_arguments(arguments), key, lambda part: catalog.list_variants(store, part, where, order))
 
 
 def resolve_product_variants(product: ProductRow, info: Info, **arguments: Any) -> Page:  # noqa: ANN401
     """`Product.variants`."""
     where, store = Filter("v.product_id = ?", (product.id,)), info.context.store
     key, order = _variant_order(arguments)
-    return fetch_page(_page(arguments), key, lambda part: catalog.list_variants(store, part, where, order))
+    return fetch_page(page_arguments(arguments), key, lambda part: catalog.list_variants(store, part, where, order))
 
 
 def resolve_options(product: ProductRow, _info: Info, first: int | None = None) -> Sequence[Any]:
@@ -183,7 +184,7 @@ def resolve_bulk_operations(_root: object, info: Info, **arguments: Any) -> Page
         window = rows[start:stop]
         return window[-part.limit :] if part.from_end else window[: part.limit]
 
-    return fetch_page(_page(arguments), by_id, cut)
+    return fetch_page(page_arguments(arguments), by_id, cut)
 
 
 def _require_gid(text: str) -> GlobalId:
@@ -203,16 +204,6 @@ def _variant_order(arguments: dict[str, Any]) -> tuple[Callable[[Any], catalog.K
     if arguments.get("sortKey") == "POSITION":
         return by_position, ("v.position", "v.id")
     return by_id, ("v.id",)
-
-
-def _page(arguments: dict[str, Any]) -> PageArguments:
-    return PageArguments(
-        arguments.get("first"),
-        arguments.get("last"),
-        arguments.get("after"),
-        arguments.get("before"),
-        bool(arguments.get("reverse")),
-    )
 
 
 def _search(arguments: dict[str, Any], fields: dict[str, Callable[[str, str], Filter]]) -> Filter:

@@ -39,7 +39,8 @@ _LOCATIONS: Final = "`read_locations` access scope, `read_inventory` access scop
 _NAMES_BY_TEXT: Final[dict[str, str]] = {
     _PRODUCTS: "Collection CompanyLocationCatalog MarketCatalog PriceListAdjustment PriceListParent Product"
     " ProductCompareAtPriceRange ProductContextualPricing ProductOption ProductOptionValue ProductPriceRangeV2"
-    " ProductVariant ProductVariantContextualPricing QuantityRule QueryRoot.productsCount"
+    " ProductVariant ProductVariantContextualPricing QuantityRule MarketCatalog.marketsCount"
+    " QueryRoot.productsCount"
     " QueryRoot.productVariantsCount",
     _STOCK: "CountryHarmonizedSystemCode InventoryItem InventoryItemMeasurement",
     _MARKETS: "Market MarketConditions MarketCurrencySettings MarketPriceInclusions MarketRegionCountry"

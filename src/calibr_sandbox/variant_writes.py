@@ -50,7 +50,7 @@ def write_variants(
     )
     products = sorted({row.product_id for row in rows})
     connection.executemany("UPDATE product SET updated_at = ? WHERE id = ?", [(now, number) for number in products])
-    connection.executemany(_ENTRY, _entries(rows, known, _head(connection, writer, at_ms)))
+    connection.executemany(_ENTRY, _entries(rows, known, journal_head(connection, writer, at_ms)))
     return [row._replace(updated_at=now) for row in rows]
 
 
@@ -61,7 +61,7 @@ def _stored(row: VariantRow) -> tuple[object, ...]:
 
 def journal_new(connection: sqlite3.Connection, rows: list[VariantRow], writer: Writer) -> None:
     """Write down the first prices of new variants: over no values. Inside a transaction."""
-    head = _head(connection, writer, int(time.time() * 1000))
+    head = journal_head(connection, writer, int(time.time() * 1000))
     values = ((row.id, row.price, row.compare_at_price, row.cost, None, None, 1) for row in rows)
     connection.executemany(_ENTRY, [(*head, *each) for each in values])
 
@@ -79,8 +79,8 @@ def settle_product(store: Store, connection: sqlite3.Connection, product: Produc
     )
 
 
-def _head(connection: sqlite3.Connection, writer: Writer, at_ms: int) -> tuple[object, ...]:
-    """What the entries of one call share, with the call's number."""
+def journal_head(connection: sqlite3.Connection, writer: Writer, at_ms: int) -> tuple[object, ...]:
+    """What the entries of one call share: its number, who made it, when. Inside a transaction."""
     last = connection.execute("SELECT call FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
     number = last[0] + 1 if last else 1
     return (number, writer.source, writer.who, writer.request_id, writer.writer, at_ms // 1000, at_ms)

@@ -23,11 +23,14 @@ class Presupposed:
     objects: dict[str, Json] = field(default_factory=dict)
     products: int = 0
     """How many products the store had, where it was asked."""
+    shop_currency: str | None = None
+    """What relative prices of price lists tell of the shop's currency."""
 
     @property
     def currency(self) -> str:
         """The currency of the shop where it was told; dollars otherwise."""
-        return next((shop["currencyCode"] for shop in self.of_type("Shop") if "currencyCode" in shop), "USD")
+        told = next((shop["currencyCode"] for shop in self.of_type("Shop") if "currencyCode" in shop), None)
+        return told or self.shop_currency or "USD"
 
     def of_type(self, name: str) -> list[Json]:
         """The objects of one type."""

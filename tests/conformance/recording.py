@@ -227,8 +227,8 @@ def _lent(step: Step, lenders: list[Step]) -> Step:
     for lender in lenders:
         if lender.query is None or lender.roots != step.roots:
             continue
-        if step.variables is None:
+        if step.variables is None and lender.role == "upstream":
             return replace(step, query=lender.query, variables=lender.variables)
-        if _same(step, lender):
+        if step.variables is not None and _same(step, lender):
             return replace(step, query=lender.query)
     return step
