@@ -46,6 +46,7 @@ class Workshop:
     gate: Gate
     context: ContextOf
     announce: Announce
+    scopes: Callable[[], tuple[str, ...]]
 
 
 class BulkRun:
@@ -89,8 +90,7 @@ class BulkRun:
         if owner is None or name not in owner.fields:
             return True
         needed = requirement(owner.name, name, get_named_type(owner.fields[name].type).name)
-        scopes = self._shop.context(row, lambda _: None).shop.scopes
-        return needed is None or needed.is_met_by(with_implied(scopes))
+        return needed is None or needed.is_met_by(with_implied(self._shop.scopes()))
 
     def _export(self, row: BulkRow, failure: Failure | None) -> None:
         shop, path = self._shop, self._new_file("")
