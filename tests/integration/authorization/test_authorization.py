@@ -11,7 +11,6 @@ from rest import Team
 from sqlalchemy import text
 
 from calibr.catalog import mark_uninstalled
-from calibr.connectors.port import PriceWrite, WriteOutcome
 from calibr.core.errors import Upstream
 from calibr.db import Database
 from calibr.http import ApiServices
@@ -363,51 +362,3 @@ def test_another_consent_brings_a_dead_pair_back(merchant: Merchant, database: D
     assert stopped.value.code == "connection.unauthorized"
     assert merchant.state(connection) == "active"
     assert merchant.check(connection)["health"]["ok"]
-
-
-def test_a_long_export_that_meets_a_dead_token_goes_on_with_the_same_operation(
-    merchant: Merchant, database: Database, services: ApiServices, tmp_path: Path
-) -> None:
-    connection = merchant.connected_by_consent()
-    worker = merchant.open(database, connection, services.vault, services.connectors)
-    stages: list[str] = []
-
-    def spoil(stage: str, _done: int, _total: int | None) -> None:
-        if not stages:
-            merchant.in_store("clock", {"advance_s": 3_700})
-        stages.append(stage)
-
-    stream = worker.read_catalog(tmp_path, spoil)
-    rows = b"".join(stream.chunks()).count(b"\n")
-    stream.close()
-    worker.close()
-
-    assert rows == 3
-    assert len(stages) > 1
-    assert [event["generation"] for event in merchant.events(database, "connection.token_issued")] == [1, 2]
-    assert merchant.in_graphql("{ bulkOperations(first: 9) { nodes { status } } }") == {
-        "bulkOperations": {"nodes": [{"status": "COMPLETED"}]}
-    }
-
-
-def test_writes_that_meet_a_dead_token_are_each_done_once(
-    merchant: Merchant, database: Database, services: ApiServices, tmp_path: Path
-) -> None:
-    connection = merchant.connected_by_consent()
-    worker = merchant.open(database, connection, services.vault, services.connectors)
-    stream = worker.read_catalog(tmp_path, lambda *_: None)
-    rows = [line.split(b",")[:2] for line in b"".join(stream.chunks()).splitlines()]
-    stream.close()
-    writes = [
-        PriceWrite(variant.decode(), group.decode(), "USD", 1_234, None, write_compare_at=False)
-        for variant, group in rows
-    ]
-    merchant.in_store("clock", {"advance_s": 3_700})
-
-    results = worker.write_prices(writes)
-    worker.close()
-
-    assert [result.outcome for result in results] == [WriteOutcome.WRITTEN] * 3
-    journal = merchant.in_store("journal?after=0&limit=100")["writes"]
-    assert len(journal) == 3
-    assert [event["generation"] for event in merchant.events(database, "connection.token_issued")] == [1, 2]
