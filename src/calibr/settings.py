@@ -9,6 +9,7 @@ import stat
 import sys
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -44,6 +45,10 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", min_length=1)
     port: Annotated[int, Field(ge=0, le=65535)] = 8484
     """0 takes a free port."""
+
+    public_url: str | None = None
+    """Where browsers of other people reach this server, such as `https://calibr.example.com`: a store sends its owner's
+    browser there. Absent: where the caller reached it."""
 
     log_format: Literal["auto", "json", "console"] = "auto"
     """`auto`: console on a terminal, else JSON."""
@@ -117,6 +122,15 @@ class Settings(BaseSettings):
             raise ValueError(rule) from None
         if url.get_backend_name() not in {"postgresql", "postgres"} or not url.database:
             raise ValueError(rule)
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_origin(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "")
+        is_plain = not (parts.query or parts.fragment or parts.username) and parts.path.strip("/") == ""
+        if value is not None and not (parts.scheme in {"http", "https"} and parts.hostname and is_plain):
+            raise ValueError("must look like https://calibr.example.com, without a path")
         return value
 
     @field_validator("log_level", "log_format", mode="before")

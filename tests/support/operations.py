@@ -7,7 +7,9 @@ from uuid import uuid4
 
 import httpx2
 
-PUBLIC = {"get_liveness", "get_readiness", "get_metrics", "get_openapi"}
+SIGNED = {"finish_authorization"}
+"""Public, and answered only to what others have signed: without that nothing but a refusal comes of them."""
+PUBLIC = {"get_liveness", "get_readiness", "get_metrics", "get_openapi"} | SIGNED
 ANY_TOKEN = {"get_me"}
 PLAIN_PARAMETERS = {"field": "tags", "subject": "selector", "version": "1.0.0"}
 """Path parameters that are not ids of things of a tenant."""

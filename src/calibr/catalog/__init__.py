@@ -1,6 +1,8 @@
 """Connections, products, listings, price lists, price versions and costs, and how a store's catalog comes in."""
 
-from calibr.catalog.ingest import run_sync
+from calibr.catalog.connection_steps import require_usable
+from calibr.catalog.consent import ConsentRequest, accept_consent, request_consent
+from calibr.catalog.ingest import fail_sync, run_sync
 from calibr.catalog.model import (
     Connection,
     Cost,
@@ -43,14 +45,19 @@ from calibr.catalog.service import (
     Connectors,
     NewConnection,
     create_connection,
+    disable_connection,
+    enable_connection,
+    mark_uninstalled,
     open_connector,
     record_health,
+    replace_secrets,
     request_sync,
 )
 
 __all__ = [
     "Connection",
     "Connectors",
+    "ConsentRequest",
     "Cost",
     "FacetCount",
     "Listing",
@@ -66,8 +73,12 @@ __all__ = [
     "SyncFinding",
     "SyncRun",
     "SyncSummary",
+    "accept_consent",
     "create_connection",
+    "disable_connection",
+    "enable_connection",
     "facets",
+    "fail_sync",
     "find_syncs",
     "get_connection",
     "get_product",
@@ -78,6 +89,7 @@ __all__ = [
     "list_prices",
     "list_products",
     "listing_refs",
+    "mark_uninstalled",
     "open_connector",
     "plan_source",
     "product_id_after",
@@ -85,7 +97,10 @@ __all__ = [
     "record_health",
     "record_prices",
     "renormalize",
+    "replace_secrets",
+    "request_consent",
     "request_sync",
+    "require_usable",
     "rows_per_group",
     "run_sync",
 ]

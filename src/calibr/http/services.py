@@ -27,6 +27,8 @@ class ApiServices:
     wake_worker: Callable[[], None]
     """Called after a change that may have made work; never blocks."""
     version: str
+    public_url: str | None = None
+    """Where browsers of other people reach this server; None: where the caller reached it."""
 
 
 async def _services(request: Request) -> ApiServices:

@@ -18,6 +18,7 @@ from calibr.changes.apply import ApplySettings, RunHooks, run_apply
 from calibr.changes.lifecycle import ChangeState, ItemState
 from calibr.changes.preview import PreviewSettings, run_preview
 from calibr.connectors.port import Connector, ConnectorFactory
+from calibr.core.errors import CalibrError
 from calibr.core.ids import ConnectionId, PriceChangeId, SyncId, TenantId, new_uuid
 from calibr.db import Context, Database, Role, Session
 from calibr.delivery import DeliverySettings, Relay, RelayHooks, Subscribers, SubscriptionKind
@@ -93,7 +94,11 @@ class Jobs:
         sync_id, context = SyncId(job.subject), _context(job.tenant_id)
         with self._session(job.tenant_id) as session:
             connection_id = catalog.get_sync(session, sync_id).connection_id
-            connector = self._connector(session, connection_id)
+        try:
+            connector = self._opener(job.tenant_id)(connection_id)
+        except CalibrError as error:  # else it would be taken up again and again, without end and without a word
+            catalog.fail_sync(self.database, context, sync_id, error)
+            return
         try:
             with self._folder() as folder:
                 catalog.run_sync(self.database, context, sync_id, connector, folder)

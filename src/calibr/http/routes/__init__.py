@@ -2,6 +2,7 @@
 
 from calibr.http.routes import (
     audit,
+    authorization,
     catalog,
     connections,
     events,
@@ -16,6 +17,7 @@ ROUTERS = (
     operations.router,
     tenancy.router,
     connections.router,
+    authorization.router,
     catalog.router,
     price_changes.router,
     plans.router,
