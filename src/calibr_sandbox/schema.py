@@ -16,7 +16,7 @@ from graphql import (
     get_named_type,
 )
 
-from calibr_sandbox import queries, scalars
+from calibr_sandbox import queries, scalars, storefront
 from calibr_sandbox.bulk_mutations import resolve_cancel, resolve_run_mutation, resolve_run_query
 from calibr_sandbox.context import Info
 from calibr_sandbox.errors import AccessDeniedError
@@ -78,8 +78,8 @@ _CONNECTION: Final[dict[str, Resolver]] = {
     "pageInfo": lambda page, _: page.info(),
 }
 _EDGE: Final[dict[str, Resolver]] = {"cursor": lambda edge, _: edge[0], "node": lambda edge, _: edge[1]}
-_PARTS: Final[tuple[dict[str, dict[str, Resolver]], ...]] = (_ROOTS, market_resolvers.RESOLVERS)
-_READERS: Final[tuple[dict[str, dict[str, Getter]], ...]] = (GETTERS, market_fields.GETTERS)
+_PARTS: Final[tuple[dict[str, dict[str, Resolver]], ...]] = (_ROOTS, market_resolvers.RESOLVERS, storefront.RESOLVERS)
+_READERS: Final[tuple[dict[str, dict[str, Getter]], ...]] = (GETTERS, market_fields.GETTERS, storefront.GETTERS)
 _TYPE_OF_ROW: Final[dict[type, str]] = {
     market_rows.MarketRow: "Market",
     market_rows.RegionRow: "MarketRegionCountry",
