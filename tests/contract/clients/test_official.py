@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from clients_of_others import Storefront, run_job
+from clients_of_others import Storefront, everything, run_job
 
 from calibr_sandbox.config import DEFAULT_CLIENT_SECRET, DEFAULT_TOKEN
 
@@ -99,6 +99,20 @@ def test_shopifyapp_verifies_webhooks_with_the_new_and_the_old_secret(storefront
 
     bad, good = "invalid_hmac", "verified"
     assert codes == [[good, bad, good], [good, bad, good], [bad, good, good], [bad, bad, bad]]
+
+
+def test_shopifyapp_exports_and_changes_everything_in_bulk(storefront: Storefront) -> None:
+    held = {
+        gid: [variant["price"], variant["compareAtPrice"]] for gid, variant in everything(storefront.control).items()
+    }
+
+    report = run_job("official", "shopifyapp_bulk.py", storefront, price="42.00")
+
+    assert report["variants"] == held
+    assert len(report["products"]) == report["parents"]
+    assert report["line_numbers"] == list(range(report["parents"]))
+    assert not any(report["errors"])
+    assert {variant["price"] for variant in everything(storefront.control).values()} == {"42.00"}
 
 
 def test_shopifyapi_is_authorized_by_the_merchant(storefront: Storefront) -> None:

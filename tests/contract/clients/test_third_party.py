@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clients_of_others import INSTALLER, Storefront, run_job, serving, start_client
-
-from calibr_sandbox.client import SandboxClient
+from clients_of_others import INSTALLER, Storefront, everything, run_job, serving, start_client
 
 _LISTED = 20
 """How many variants of a product `lib-shopify-graphql` asks for unless it is told otherwise."""
@@ -19,7 +17,7 @@ STREAMS = ("products", "product_variants", "inventory_items")
 def test_lib_shopify_graphql_lists_finds_and_changes(storefront: Storefront) -> None:
     report = run_job("lib-shopify-graphql", "lib_shopify_graphql_job.py", storefront, price="8.40", compare_at="99.00")
 
-    variants = Counter(variant["product"]["id"] for variant in _everything(storefront.control).values())
+    variants = Counter(variant["product"]["id"] for variant in everything(storefront.control).values())
     assert report["products"] == len(variants)
     assert report["variants"] == sum(min(_LISTED, count) for count in variants.values())
     assert report["succeeded"] == [report["first"], report["second"]]
@@ -53,20 +51,6 @@ def _tap(shop: Storefront, config: Path, *arguments: str) -> "list[dict[str, Any
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def _everything(client: SandboxClient) -> dict[str, dict[str, Any]]:
-    """Read all variants of the shop page by page, by our own way."""
-    query = """query($after: String) { productVariants(first: 200, after: $after) { pageInfo { hasNextPage endCursor }
-      nodes { id price compareAtPrice sku inventoryItem { id unitCost { amount } } product { id title } } } }"""
-    found: dict[str, dict[str, Any]] = {}
-    after = None
-    while True:
-        page = client.graphql(query, {"after": after}).data["productVariants"]
-        found |= {node["id"]: node for node in page["nodes"]}
-        if not page["pageInfo"]["hasNextPage"]:
-            return found
-        after = page["pageInfo"]["endCursor"]
-
-
 @pytest.mark.slow
 def test_tap_shopify_ingests_the_whole_catalog(tmp_path: Path) -> None:
     with serving(tmp_path, "--products", "1200", "--plan", "plus") as shop:
@@ -81,7 +65,7 @@ def test_tap_shopify_ingests_the_whole_catalog(tmp_path: Path) -> None:
 
         lines = _tap(shop, config, "--catalog", str(catalog))
 
-        ours = _everything(shop.control)
+        ours = everything(shop.control)
     records = {name: [line["record"] for line in lines if line.get("stream") == name and line["type"] == "RECORD"]
                for name in STREAMS}  # fmt: skip
     assert Counter(record["id"] for record in records["product_variants"]) == Counter(list(ours))
