@@ -15,7 +15,14 @@ from pathlib import Path
 import orjson
 
 from calibr_sandbox.catalog_writer import store_products
-from calibr_sandbox.config import DEFAULT_SCOPES, DEFAULT_TOKEN, DEFAULT_WEBHOOK_SECRET, PLANS, SandboxConfig
+from calibr_sandbox.config import (
+    DEFAULT_SCOPES,
+    DEFAULT_TOKEN,
+    DEFAULT_WEBHOOK_SECRET,
+    DEFAULT_WEBHOOK_SPEED,
+    PLANS,
+    SandboxConfig,
+)
 from calibr_sandbox.csv_load import load_csv
 from calibr_sandbox.fault_file import PRESETS, as_document, read_rules
 from calibr_sandbox.faults import FaultRule
@@ -81,6 +88,12 @@ def _add_serving_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--faults", help="a JSON file of fault rules, or `default` for a bad day")
     parser.add_argument("--webhook-secret", default=DEFAULT_WEBHOOK_SECRET, help="what webhooks are signed with")
+    parser.add_argument(
+        "--webhook-speed",
+        type=float,
+        default=DEFAULT_WEBHOOK_SPEED,
+        help=f"what the four hours of a webhook's retries are divided by ({DEFAULT_WEBHOOK_SPEED:.0f})",
+    )
     parser.set_defaults(command=_serve)
 
 
@@ -94,6 +107,7 @@ def _serve(options: argparse.Namespace) -> None:
         bulk_delay_s=options.bulk_delay,
         seed=options.seed,
         webhook_secret=options.webhook_secret,
+        webhook_speed=options.webhook_speed,
     )
     faults = _faults(options.faults)
     loaded = _fill(config, options.csv, options.products)

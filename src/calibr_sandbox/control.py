@@ -14,6 +14,7 @@ from calibr_sandbox.fault_file import read_rule
 from calibr_sandbox.hand_edits import MAX_DIGITS, Edit, apply_edits, find_named, whole_number
 from calibr_sandbox.journal import read_entries
 from calibr_sandbox.rows import VariantRow
+from calibr_sandbox.webhook_trigger import trigger
 
 _MAX_JOURNAL: Final = 10_000
 
@@ -46,6 +47,7 @@ class Control:
             Route("/sandbox/webhooks", _guarded(self.list_webhooks), methods=["GET"]),
             Route("/sandbox/webhooks", _guarded(self.add_webhook), methods=["POST"]),
             Route("/sandbox/webhooks", _guarded(self.end_webhooks), methods=["DELETE"]),
+            Route("/sandbox/webhooks/trigger", _guarded(self.trigger_webhook), methods=["POST"]),
             Route("/sandbox/webhooks/{id}", _guarded(self.end_webhook), methods=["DELETE"]),
             Route("/sandbox/throttle", _guarded(self.throttle), methods=["POST"]),
             Route("/sandbox/bulk-results/{name}", self.bulk_result, methods=["GET"]),
@@ -106,14 +108,18 @@ class Control:
         return {"faults": []}
 
     async def list_webhooks(self, _request: Request) -> object:
-        """List who is told of changed products, and what became of the deliveries."""
+        """List who is told of what, and what became of the deliveries."""
         return {"webhooks": self._shop.webhooks.subscriptions()}
 
     async def add_webhook(self, request: Request) -> object:
-        """Tell an address on this machine of changed products from now on."""
+        """Tell an address on this machine of a topic from now on."""
         body = await _json_object(request)
         number = self._shop.webhooks.subscribe(body.get("topic"), body.get("url"))
         return {"id": number, "webhooks": self._shop.webhooks.subscriptions()}
+
+    async def trigger_webhook(self, request: Request) -> object:
+        """Send a webhook that has no cause in the sandbox."""
+        return trigger(self._shop, await _json_object(request))
 
     async def end_webhook(self, request: Request) -> object:
         """End one subscription."""
