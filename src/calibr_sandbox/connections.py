@@ -95,7 +95,7 @@ def window(rows: Sequence[_Row], arguments: PageArguments, key: Callable[[_Row],
     def fetch(part: Slice) -> Sequence[_Row]:
         return cut[-part.limit :] if part.from_end else cut[: part.limit]
 
-    return fetch_page(arguments, key, fetch, read_cursor=_parse_place)
+    return fetch_page(arguments, key, fetch, read_cursor=parse_place)
 
 
 def page_arguments(arguments: dict[str, Any]) -> PageArguments:
@@ -111,7 +111,7 @@ def page_arguments(arguments: dict[str, Any]) -> PageArguments:
 
 def _position(places: Sequence[Place], text: str, is_reversed: bool) -> int:  # noqa: FBT001
     """Where the row of a cursor stands; for a row that is gone, where it would stand, less one."""
-    value, number = _parse_place(text)
+    value, number = parse_place(text)
     for index, place in enumerate(places):
         if place[1] == number:
             return index
@@ -126,13 +126,14 @@ def cursor(key: Place) -> str:
 
 
 def _parse_key(text: str) -> Key:
-    value, number = _parse_place(text)
+    value, number = parse_place(text)
     if not value.isdecimal() or not 0 <= int(value) < _NUMBERS_END:
         raise _bad_cursor(text)
     return (int(value), number)
 
 
-def _parse_place(text: str) -> tuple[str, int]:
+def parse_place(text: str) -> tuple[str, int]:
+    """Read the cursor of a list that is sorted by a text. Raises BadRequestError."""
     try:
         parsed = orjson.loads(base64.b64decode(text, validate=True))
         value, number = str(parsed["last_value"]), int(parsed["last_id"])

@@ -9,9 +9,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from calibr_sandbox.bulk_run import Failure
 from calibr_sandbox.endpoint import Shop
 from calibr_sandbox.fault_file import read_rule
 from calibr_sandbox.hand_edits import MAX_DIGITS, Edit, apply_edits, find_named, whole_number
+from calibr_sandbox.ids import parse_gid
 from calibr_sandbox.journal import read_entries
 from calibr_sandbox.rows import VariantRow
 from calibr_sandbox.webhook_trigger import trigger
@@ -50,6 +52,9 @@ class Control:
             Route("/sandbox/webhooks/trigger", _guarded(self.trigger_webhook), methods=["POST"]),
             Route("/sandbox/webhooks/{id}", _guarded(self.end_webhook), methods=["DELETE"]),
             Route("/sandbox/throttle", _guarded(self.throttle), methods=["POST"]),
+            Route("/sandbox/bulk/advance", _guarded(self.advance_bulk), methods=["POST"]),
+            Route("/sandbox/bulk/fail", _guarded(self.fail_bulk), methods=["POST"]),
+            Route("/sandbox/bulk/expire/{id:path}", _guarded(self.expire_bulk), methods=["POST"]),
             Route("/sandbox/bulk-results/{name}", self.bulk_result, methods=["GET"]),
         ]
 
@@ -139,6 +144,27 @@ class Control:
         for token in self._shop.config.tokens:
             self._shop.bucket(token).drain()
         return {"status": "drained"}
+
+    async def advance_bulk(self, _request: Request) -> object:
+        """Let bulk operations that wait out their delay go on now."""
+        self._shop.bulk.advance()
+        return {"status": "advanced"}
+
+    async def fail_bulk(self, request: Request) -> object:
+        """Let the next bulk operation that begins fail after so many objects or lines."""
+        body = await _json_object(request)
+        after, code = body.get("after", 0), body.get("errorCode", "INTERNAL_SERVER_ERROR")
+        if not isinstance(after, int) or isinstance(after, bool) or after < 0:
+            raise _BadInputError(f"after: {after!r} is not a whole number of zero or more")
+        self._shop.bulk.fail_next(Failure(after, str(code)))
+        return {"after": after, "errorCode": code}
+
+    async def expire_bulk(self, request: Request) -> object:
+        """Let the result of a completed bulk operation be too old to be kept."""
+        parsed = parse_gid(request.path_params["id"])
+        number = whole_number(request.path_params["id"]) if parsed is None else parsed.number
+        self._shop.bulk.expire(number or 0)
+        return {"status": "EXPIRED"}
 
     async def bulk_result(self, request: Request) -> Response:
         """Send the result file of a completed bulk operation."""

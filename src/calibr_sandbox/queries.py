@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from calibr_sandbox import catalog
-from calibr_sandbox.connections import Page, by_id, by_position, fetch_page, page_arguments
+from calibr_sandbox.connections import Page, by_id, by_position, fetch_page, page_arguments, parse_place
 from calibr_sandbox.context import Info
 from calibr_sandbox.errors import BadRequestError, InvalidGlobalIdError, ResourceNotFoundError
 from calibr_sandbox.fields import product_options
@@ -18,8 +18,20 @@ from calibr_sandbox.search import (
     SearchError,
     parse_search,
 )
+from calibr_sandbox.variant_extras import find_metafield
 
 _OF_VARIANTS: Final = ("ProductVariant", "InventoryItem")
+
+
+_PRODUCT_ORDERS: Final = {
+    "CREATED_AT": "created_at",
+    "PRODUCT_TYPE": "product_type",
+    "TITLE": "title",
+    "UPDATED_AT": "updated_at",
+    "VENDOR": "vendor",
+}
+_DEFAULT_LIMIT: Final = 10_000
+_TEXT_COLUMNS: Final = frozenset({"product_type", "title", "vendor"})
 
 
 def _created(row: BulkRow) -> tuple[int, int]:
@@ -61,6 +73,19 @@ def resolve_variant(_root: object, info: Info, id: str) -> VariantRow | None:  #
     return catalog.find_variant(info.context.store, number_of(id, "ProductVariant"))
 
 
+def resolve_inventory_item(_root: object, info: Info, id: str) -> InventoryItemRow | None:  # noqa: A002
+    """`inventoryItem(id:)`."""
+    found = catalog.find_variant(info.context.store, number_of(id, "InventoryItem") - INVENTORY_ITEM_SHIFT)
+    return None if found is None else InventoryItemRow(found)
+
+
+def resolve_metafield(
+    variant: VariantRow, _info: Info, key: str, namespace: str | None = None
+) -> dict[str, object] | None:
+    """`ProductVariant.metafield`."""
+    return find_metafield(variant, namespace, key)
+
+
 FindNode = Callable[[Info, str, int], object | None]
 """Finds an object of another subject by the type and number of its global id."""
 
@@ -85,9 +110,18 @@ def resolve_nodes(_root: object, info: Info, ids: list[str], find_other: FindNod
 
 
 def resolve_products(_root: object, info: Info, **arguments: Any) -> Page:  # noqa: ANN401
-    """`products`, in the order of their ids."""
+    """`products`, by default in the order of their ids."""
     where, store = _search(arguments, PRODUCT_FIELDS), info.context.store
-    return fetch_page(page_arguments(arguments), by_id, lambda part: catalog.list_products(store, part, where))
+    column = _PRODUCT_ORDERS.get(arguments.get("sortKey") or "ID", "id")
+    order = ("p.id",) if column == "id" else (f"p.{column}", "p.id")
+
+    def key(row: ProductRow) -> catalog.Key:
+        return (getattr(row, column), row.id)
+
+    def fetch(part: catalog.Slice) -> Sequence[ProductRow]:
+        return catalog.list_products(store, part, where, order)
+
+    return fetch_page(page_arguments(arguments), key, fetch, parse_place if column in _TEXT_COLUMNS else None)
 
 
 def resolve_variants(_root: object, info: Info, **arguments: Any) -> Page:  # noqa: ANN401
@@ -112,13 +146,13 @@ def resolve_options(product: ProductRow, _info: Info, first: int | None = None) 
 def resolve_products_count(_root: object, info: Info, **arguments: Any) -> dict[str, object]:  # noqa: ANN401
     """`productsCount`."""
     total = catalog.count_products(info.context.store, _search(arguments, PRODUCT_FIELDS))
-    return _count(total, arguments.get("limit"))
+    return _count(total, arguments)
 
 
 def resolve_variants_count(_root: object, info: Info, **arguments: Any) -> dict[str, object]:  # noqa: ANN401
     """`productVariantsCount`."""
     total = catalog.count_variants(info.context.store, _search(arguments, VARIANT_FIELDS))
-    return _count(total, arguments.get("limit"))
+    return _count(total, arguments)
 
 
 def resolve_bulk_operation(_root: object, info: Info, id: str) -> BulkRow | None:  # noqa: A002
@@ -179,7 +213,10 @@ def _search(arguments: dict[str, Any], fields: dict[str, Callable[[str, str], Fi
         raise BadRequestError(str(error)) from error
 
 
-def _count(total: int, limit: int | None) -> dict[str, object]:
-    if limit is not None and total > limit:
+def _count(total: int, arguments: dict[str, Any]) -> dict[str, object]:
+    """Count up to the limit. A recorded count of everything is exact beyond the default one: that does not cap it."""
+    limit = arguments.get("limit")
+    is_default = limit == _DEFAULT_LIMIT and not arguments.get("query")
+    if limit is not None and not is_default and total > limit:
         return {"count": limit, "precision": "AT_LEAST"}
     return {"count": total, "precision": "EXACT"}

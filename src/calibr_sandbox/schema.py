@@ -23,6 +23,7 @@ from calibr_sandbox.markets import resolvers as market_resolvers
 from calibr_sandbox.markets import rows as market_rows
 from calibr_sandbox.rows import BulkRow, InventoryItemRow, OptionRow, ProductRow, VariantRow
 from calibr_sandbox.staged_targets import resolve_staged_uploads_create
+from calibr_sandbox.variant_lifecycle import resolve_bulk_create, resolve_bulk_delete
 from calibr_sandbox.variants_update import resolve_bulk_update
 
 Resolver = Callable[..., Any]
@@ -38,6 +39,7 @@ _ROOTS: Final[dict[str, dict[str, Resolver]]] = {
     "QueryRoot": {
         "shop": queries.resolve_shop,
         "currentAppInstallation": queries.resolve_app_installation,
+        "inventoryItem": queries.resolve_inventory_item,
         "node": lambda root, info, id: queries.resolve_nodes(root, info, [id], _find_node)[0],  # noqa: A006
         "nodes": lambda root, info, ids: queries.resolve_nodes(root, info, ids, _find_node),
         "product": queries.resolve_product,
@@ -51,6 +53,8 @@ _ROOTS: Final[dict[str, dict[str, Resolver]]] = {
         "currentBulkOperation": queries.resolve_current_bulk_operation,
     },
     "Mutation": {
+        "productVariantsBulkCreate": resolve_bulk_create,
+        "productVariantsBulkDelete": resolve_bulk_delete,
         "productVariantsBulkUpdate": resolve_bulk_update,
         "bulkOperationRunMutation": resolve_run_mutation,
         "bulkOperationRunQuery": resolve_run_query,
@@ -58,6 +62,7 @@ _ROOTS: Final[dict[str, dict[str, Resolver]]] = {
         "bulkOperationCancel": resolve_cancel,
     },
     "Product": {"variants": queries.resolve_product_variants, "options": queries.resolve_options},
+    "ProductVariant": {"metafield": queries.resolve_metafield},
     "PageInfo": {
         "hasNextPage": lambda info, _: info.has_next_page,
         "hasPreviousPage": lambda info, _: info.has_previous_page,

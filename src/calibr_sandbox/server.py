@@ -151,6 +151,8 @@ def _uvicorn(app: Starlette) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        # A client that pauses, as tests do on a busy machine, must not find its kept connection closed.
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=5,
         lifespan="on",
     )

@@ -48,11 +48,13 @@ class StagedUploads:
     """The staged files of one shop: rows in its store, bytes in a folder beside it."""
 
     def __init__(self, store: Store) -> None:
-        """Use the folder beside the shop's file."""
+        """Use the folder beside the shop's file; what an earlier process had not received whole is removed."""
         self._store = store
         self._lock = threading.Lock()
         self.folder = store.path.with_name(store.path.name + ".staged")
         self.folder.mkdir(exist_ok=True)
+        for left in self.folder.glob("*.part"):
+            left.unlink()
 
     def create(self, shop_id: int, target: NewTarget) -> Staged:
         """Give out a target."""

@@ -44,6 +44,7 @@ CREATE TABLE IF NOT EXISTS variant (
   updated_at INTEGER NOT NULL,
   extra TEXT NOT NULL DEFAULT '{}'
 );
+CREATE INDEX IF NOT EXISTS product_updated ON product (updated_at, id);
 CREATE INDEX IF NOT EXISTS variant_of_product ON variant (product_id, position, id);
 CREATE TABLE IF NOT EXISTS bulk_operation (
   id INTEGER PRIMARY KEY,

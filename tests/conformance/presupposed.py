@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from plan import Action, Evidence, LeftOut, NotServed, Send, is_gid
+from plan import Action, Evidence, LeftOut, NotAsked, NotServed, Send, is_gid
 from recording import Json, Recording, Result
 
 _GID = re.compile(r"gid://shopify/\w+/[\w-]+")
@@ -54,7 +54,7 @@ def _evidence(recording: Recording, actions: list[Action]) -> Iterator[Json]:
     yield from (step.body for step in recording.upstream)
     yield from ({"data": {"lines": event.lines}} for event in recording.events if isinstance(event, Result))
     asked = [action for action in actions if isinstance(action, Send)]
-    told = [action for action in actions if isinstance(action, Evidence | LeftOut | NotServed)]
+    told = [action for action in actions if isinstance(action, Evidence | NotAsked | LeftOut | NotServed)]
     ordered = [*told, *(a for a in asked if not a.is_mutation), *(a for a in asked if a.is_mutation)]
     yield from (action.step.body for action in ordered)
 
