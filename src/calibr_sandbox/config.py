@@ -1,5 +1,6 @@
 """What a sandbox shop is set up with: plan, token, currency, scopes, delays. Values only, no I/O."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,8 @@ MAX_VARIANTS_PER_PRODUCT: Final = 2_048
 MAX_BULK_OPERATIONS: Final = 5
 DEFAULT_TOKEN: Final = "shpat_sandbox"  # noqa: S105 - the well-known token of a server that holds no secrets
 DEFAULT_WEBHOOK_SECRET: Final = "shpss_sandbox"  # noqa: S105 - as well known as the token
+DEFAULT_WEBHOOK_SPEED: Final = 4_800.0
+"""Four hours of retries take three seconds."""
 DEFAULT_SCOPES: Final = ("read_inventory", "read_markets", "read_products", "write_products")
 
 
@@ -40,6 +43,7 @@ class SandboxConfig:
 
     `currency` is used only when `db` is created; an existing file keeps its own. `bulk_delay_s` is how long
     a bulk operation stays CREATED, and then at least how long it stays RUNNING. `webhook_secret` signs webhooks.
+    The four hours of a failing webhook's retries are divided by `webhook_speed`.
     """
 
     db: Path
@@ -52,6 +56,7 @@ class SandboxConfig:
     bulk_delay_s: float = 0.2
     seed: int = 1
     webhook_secret: str = DEFAULT_WEBHOOK_SECRET
+    webhook_speed: float = DEFAULT_WEBHOOK_SPEED
 
     def __post_init__(self) -> None:
         """Refuse an unknown plan or currency, a missing token or secret, a negative delay."""
@@ -62,5 +67,7 @@ class SandboxConfig:
             raise ValueError("tokens: at least one access token is needed and none may be empty")
         if not self.webhook_secret:
             raise ValueError("webhook_secret: it may not be empty")
+        if not 0 < self.webhook_speed < math.inf:
+            raise ValueError(f"webhook_speed: {self.webhook_speed} is no number above zero")
         if self.bulk_delay_s < 0:
             raise ValueError(f"bulk_delay_s: {self.bulk_delay_s} is negative; a delay is zero or more seconds")

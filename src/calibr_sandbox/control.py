@@ -16,6 +16,7 @@ from calibr_sandbox.hand_edits import MAX_DIGITS, Edit, apply_edits, find_named,
 from calibr_sandbox.ids import parse_gid
 from calibr_sandbox.journal import read_entries
 from calibr_sandbox.rows import VariantRow
+from calibr_sandbox.webhook_trigger import trigger
 
 _MAX_JOURNAL: Final = 10_000
 
@@ -48,6 +49,7 @@ class Control:
             Route("/sandbox/webhooks", _guarded(self.list_webhooks), methods=["GET"]),
             Route("/sandbox/webhooks", _guarded(self.add_webhook), methods=["POST"]),
             Route("/sandbox/webhooks", _guarded(self.end_webhooks), methods=["DELETE"]),
+            Route("/sandbox/webhooks/trigger", _guarded(self.trigger_webhook), methods=["POST"]),
             Route("/sandbox/webhooks/{id}", _guarded(self.end_webhook), methods=["DELETE"]),
             Route("/sandbox/throttle", _guarded(self.throttle), methods=["POST"]),
             Route("/sandbox/bulk/advance", _guarded(self.advance_bulk), methods=["POST"]),
@@ -111,14 +113,18 @@ class Control:
         return {"faults": []}
 
     async def list_webhooks(self, _request: Request) -> object:
-        """List who is told of changed products, and what became of the deliveries."""
+        """List who is told of what, and what became of the deliveries."""
         return {"webhooks": self._shop.webhooks.subscriptions()}
 
     async def add_webhook(self, request: Request) -> object:
-        """Tell an address on this machine of changed products from now on."""
+        """Tell an address on this machine of a topic from now on."""
         body = await _json_object(request)
         number = self._shop.webhooks.subscribe(body.get("topic"), body.get("url"))
         return {"id": number, "webhooks": self._shop.webhooks.subscriptions()}
+
+    async def trigger_webhook(self, request: Request) -> object:
+        """Send a webhook that has no cause in the sandbox."""
+        return trigger(self._shop, await _json_object(request))
 
     async def end_webhook(self, request: Request) -> object:
         """End one subscription."""

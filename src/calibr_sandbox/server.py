@@ -68,6 +68,12 @@ def _bulk_operations(config: SandboxConfig, store: Store, staged: StagedUploads,
         shown = ShopContext(config, store, "")
         return RequestContext(shown, store, bulk, staged, webhooks, state.writer_of(row.id), announce, API_VERSION)
 
+    def tell(number: int) -> None:
+        row = state.find(number)
+        if row is not None:
+            webhooks.bulk_finished(row)
+
+    state.on_end = tell
     results = store.path.with_name(store.path.name + ".bulk")
     announce = webhooks.products_changed
     shop = Workshop(config, schema.build(), state, staged, results, Gate(), context_of, announce)
