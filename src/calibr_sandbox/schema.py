@@ -18,6 +18,7 @@ from calibr_sandbox import queries, scalars, webhook_resolvers
 from calibr_sandbox.bulk_mutations import resolve_cancel, resolve_run_mutation, resolve_run_query
 from calibr_sandbox.context import Info
 from calibr_sandbox.fields import GETTERS, Getter
+from calibr_sandbox.inventory_update import resolve_inventory_item_update
 from calibr_sandbox.markets import fields as market_fields
 from calibr_sandbox.markets import resolvers as market_resolvers
 from calibr_sandbox.markets import rows as market_rows
@@ -53,6 +54,7 @@ _ROOTS: Final[dict[str, dict[str, Resolver]]] = {
         "currentBulkOperation": queries.resolve_current_bulk_operation,
     },
     "Mutation": {
+        "inventoryItemUpdate": resolve_inventory_item_update,
         "productVariantsBulkCreate": resolve_bulk_create,
         "productVariantsBulkDelete": resolve_bulk_delete,
         "productVariantsBulkUpdate": resolve_bulk_update,

@@ -25,6 +25,7 @@ from calibr_sandbox.config import DEFAULT_SCOPES, SandboxConfig
 from calibr_sandbox.store import Store
 from calibr_sandbox.testing import StartedSandbox, started_sandbox
 
+_SCOPES = (*DEFAULT_SCOPES, "write_inventory", "write_markets")
 _NEVER_S = 86_400.0
 """Bulk operations move on only when the recording says that they had."""
 _ORDER = ("CREATED", "RUNNING", "COMPLETED"), ("CANCELING", "CANCELED")
@@ -68,7 +69,7 @@ def replay(recording: Recording) -> Outcome:
         with closing(Store(db, presupposed.currency)) as store:
             seed(store, presupposed, names)
             seed_markets(store, presupposed, actions)
-        config = SandboxConfig(db, plan="enterprise", bulk_delay_s=_NEVER_S, scopes=(*DEFAULT_SCOPES, "write_markets"))
+        config = SandboxConfig(db, plan="enterprise", bulk_delay_s=_NEVER_S, scopes=_SCOPES)
         with started_sandbox(config) as sandbox:
             run = _Run(sandbox, names, outcome, recording.version)
             for action in actions:
