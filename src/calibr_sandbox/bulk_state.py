@@ -89,6 +89,11 @@ class BulkState:
         changes = "status = 'FAILED', error_code = ?, completed_at = ?, result = ?"
         return self._end(changes, (error_code, int(time.time()), result), number, "'RUNNING'")
 
+    def forget_lines(self, number: int) -> None:
+        """Drop the answers of an ended mutation: its result file has them."""
+        with self.store.transaction() as connection:
+            connection.execute("DELETE FROM bulk_line WHERE operation = ?", (number,))
+
     def expire(self, number: int) -> bool:
         """Let the time for which a result is kept be over."""
         return self._change("completed_at = ?", (int(time.time()) - RESULT_SECONDS - 1,), number, "'COMPLETED'")
