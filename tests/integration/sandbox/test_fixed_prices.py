@@ -1,5 +1,6 @@
 """Fixed prices: set, set twice, taken back, by variant and by product; what the journal tells of each."""
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 from market_shop import BLUE, CUP, MISSING, RED, SCOPES, SHIRT, Markets, codes, paths, price
+from webhook_receiver import await_that
 
 from calibr_sandbox.journal import stream_file
 from calibr_sandbox.store import Store
@@ -272,3 +274,24 @@ def test_a_journal_of_an_earlier_version_is_kept_and_stays_append_only(tmp_path:
 
     (entry,) = stream_file(path)
     assert (entry["seq"], entry["call"], entry["price"], entry["price_list_id"]) == (7, 3, "1.00", None)
+
+
+def test_fixed_prices_are_written_in_bulk_line_by_line(
+    markets: Markets, price_list: str, sandbox: StartedSandbox
+) -> None:
+    lines = [{"list": price_list, "prices": [price(RED, "5")]}, {"list": price_list, "prices": [price(MISSING, "5")]}]
+    sandbox.shop.staged.put("tmp/1/bulk/a/prices.jsonl", "\n".join(map(json.dumps, lines)).encode())
+    mutation = """mutation($list: ID!, $prices: [PriceListPriceInput!]!) {
+      priceListFixedPricesAdd(priceListId: $list, prices: $prices) { userErrors { code } } }"""
+    run = """mutation($mutation: String!) {
+      bulkOperationRunMutation(mutation: $mutation, stagedUploadPath: "tmp/1/bulk/a/prices.jsonl") {
+        bulkOperation { id } userErrors { message } } }"""
+    number = markets.call(run, mutation=mutation)["bulkOperation"]["id"]
+    read = "query($id: ID!) { bulkOperation(id: $id) { status url } }"
+    await_that(lambda: markets.call(read, id=number)["status"] == "COMPLETED")
+
+    url = markets.call(read, id=number)["url"].removeprefix(sandbox.url)
+    told = [json.loads(line) for line in sandbox.client.request("GET", url).body.splitlines()]
+    found = {each["__lineNumber"]: codes(each["data"]["priceListFixedPricesAdd"]) for each in told}
+    assert found == {0: [], 1: ["VARIANT_NOT_FOUND"]}
+    assert [(entry["price"], entry["price_list_id"] is None) for entry in _journal(sandbox)] == [("5.00", False)]
