@@ -15,6 +15,7 @@ from calibr_sandbox.fault_file import read_rule
 from calibr_sandbox.hand_edits import MAX_DIGITS, Edit, apply_edits, find_named, whole_number
 from calibr_sandbox.ids import parse_gid
 from calibr_sandbox.journal import read_entries
+from calibr_sandbox.markets.hand_prices import set_prices
 from calibr_sandbox.rows import VariantRow
 from calibr_sandbox.webhook_trigger import trigger
 
@@ -42,6 +43,7 @@ class Control:
             Route("/sandbox/journal", _guarded(self.journal), methods=["GET"]),
             Route("/sandbox/variants/{id:path}", _guarded(self.show_variant), methods=["GET"]),
             Route("/sandbox/variants/{id:path}", _guarded(self.edit_variant), methods=["POST"]),
+            Route("/sandbox/price-lists/{id:path}/prices", _guarded(self.edit_prices), methods=["POST"]),
             Route("/sandbox/edits", _guarded(self.edit_variants), methods=["POST"]),
             Route("/sandbox/faults", _guarded(self.list_faults), methods=["GET"]),
             Route("/sandbox/faults", _guarded(self.add_fault), methods=["POST"]),
@@ -90,6 +92,16 @@ class Control:
             raise _BadInputError('send {"edits": [{"id": ..., "price": ...}, ...], "who": "..."}')
         wanted = [Edit(str(edit.pop("id", "")), edit) for edit in edits]
         return {"edited": len(self._edit(wanted, body.get("who", "hand")))}
+
+    async def edit_prices(self, request: Request) -> object:
+        """Set fixed prices of a price list by hand; a price of null takes one away. `who` is told in the journal."""
+        body = await _json_object(request)
+        prices, who = body.get("prices"), body.get("who", "hand")
+        if not isinstance(prices, list) or not all(isinstance(each, dict) for each in prices):
+            raise _BadInputError('send {"prices": [{"variant": ..., "price": ...}, ...], "who": "..."}')
+        if not isinstance(who, str) or not who:
+            raise _BadInputError(f"who: {who!r} is no name")
+        return {"edited": set_prices(self._shop.store, request.path_params["id"], prices, who)}
 
     def _edit(self, edits: list[Edit], who: object) -> list[VariantRow]:
         if not isinstance(who, str) or not who:

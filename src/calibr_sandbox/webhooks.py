@@ -58,7 +58,10 @@ class _Subscriber:
 
 
 class Webhooks:
-    """The subscriptions of a shop. A lock guards them: bulk operations and couriers call from threads of their own."""
+    """The subscriptions of a shop. A lock guards them: bulk operations and couriers call from threads of their own.
+
+    Nothing waits for the shop's file while it holds the lock, since whoever writes the file may wait for the lock.
+    """
 
     def __init__(self, config: SandboxConfig, store: Store, faults: Faults) -> None:
         """Take up the subscriptions that the shop's file holds."""
@@ -85,7 +88,7 @@ class Webhooks:
         if address is None:
             raise ValueError(f"url: {url!r} is not an http address of this machine, such as http://127.0.0.1:8000/hook")
         try:
-            with self._lock, self._store.transaction() as connection:
+            with self._store.transaction() as connection:
                 row = connection.execute(
                     "INSERT INTO webhook (topic, url, created_at) VALUES (?, ?, ?) RETURNING id",
                     (topic, address.geturl(), int(time.time())),
@@ -100,11 +103,12 @@ class Webhooks:
         """End one subscription of the route, or all; what waits is not sent anymore. Raises LookupError."""
         with self._lock:
             own = [each for kind, each in self._subscribers if kind == "route"]
-            if number is not None and number not in own:
-                raise LookupError(f"there is no webhook {number}")
-            ended = own if number is None else [number]
-            with self._store.transaction() as connection:
-                connection.executemany("DELETE FROM webhook WHERE id = ?", [(each,) for each in ended])
+        if number is not None and number not in own:
+            raise LookupError(f"there is no webhook {number}")
+        ended = own if number is None else [number]
+        with self._store.transaction() as connection:
+            connection.executemany("DELETE FROM webhook WHERE id = ?", [(each,) for each in ended])
+        with self._lock:
             for each in ended:
                 self._drop(("route", each))
 
@@ -173,8 +177,9 @@ class Webhooks:
 
     def _tell_of_products(self, topic: str, product_ids: Iterable[int]) -> None:
         with self._lock:
-            if any(each.topic == topic for each in self._subscribers.values()):
-                self.tell(topic, *(product_body(self._store, number) for number in sorted(set(product_ids))))
+            is_awaited = any(each.topic == topic for each in self._subscribers.values())
+        if is_awaited:
+            self.tell(topic, *[product_body(self._store, number) for number in sorted(set(product_ids))])
 
     def _send(self, subscriber: _Subscriber, body: bytes, event: str) -> None:
         delivery = Delivery(body, self._headers(subscriber, body, event))
@@ -201,9 +206,9 @@ class Webhooks:
 
     def _give_up(self, number: int) -> None:
         """Delete a subscription that has failed too often. In the thread of its courier."""
+        with self._store.transaction() as connection:
+            delete_subscription(connection, number)
         with self._lock:
-            with self._store.transaction() as connection:
-                delete_subscription(connection, number)
             self._drop(("api", number))
             self._counts["subscriptions_deleted"] += 1
 
