@@ -114,6 +114,11 @@ CATALOG_FIELDS: Final = {
     "title": _contains("c.title"),
     "status": _text("c.status"),
 }
+WEBHOOK_FIELDS: Final = {
+    "id": _number("w.id"),
+    "created_at": _time("w.created_at", "created_at"),
+    "updated_at": _time("w.updated_at", "updated_at"),
+}
 PRICE_FIELDS: Final = {"product_id": _number("v.product_id"), "variant_id": _number("v.id")}
 BULK_FIELDS: Final = {
     "id": _number("id"),
