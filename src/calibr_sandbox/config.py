@@ -42,7 +42,8 @@ class SandboxConfig:
     """Everything a sandbox server needs to start.
 
     `currency` is used only when `db` is created; an existing file keeps its own. `bulk_delay_s` is how long
-    a bulk operation stays CREATED, and then at least how long it stays RUNNING. `webhook_secret` signs webhooks.
+    a bulk operation stays CREATED, and then at least how long it stays RUNNING; `cancel_delay_s`, how long CANCELING.
+    `webhook_secret` signs webhooks.
     The four hours of a failing webhook's retries are divided by `webhook_speed`.
     """
 
@@ -54,6 +55,7 @@ class SandboxConfig:
     shop_name: str = "Calibr Sandbox"
     shop_domain: str = "calibr-sandbox.myshopify.com"
     bulk_delay_s: float = 0.2
+    cancel_delay_s: float = 0.0
     seed: int = 1
     webhook_secret: str = DEFAULT_WEBHOOK_SECRET
     webhook_speed: float = DEFAULT_WEBHOOK_SPEED
@@ -69,5 +71,6 @@ class SandboxConfig:
             raise ValueError("webhook_secret: it may not be empty")
         if not 0 < self.webhook_speed < math.inf:
             raise ValueError(f"webhook_speed: {self.webhook_speed} is no number above zero")
-        if self.bulk_delay_s < 0:
-            raise ValueError(f"bulk_delay_s: {self.bulk_delay_s} is negative; a delay is zero or more seconds")
+        for name in ("bulk_delay_s", "cancel_delay_s"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}: {getattr(self, name)} is negative; a delay is zero or more seconds")
