@@ -25,8 +25,9 @@ from calibr_sandbox import schema
 from calibr_sandbox.config import DEFAULT_SCOPES, SandboxConfig
 from calibr_sandbox.store import Store
 from calibr_sandbox.testing import StartedSandbox, started_sandbox
+from calibr_sandbox.versions import OLDEST_VERSION
 
-_SCOPES = (*DEFAULT_SCOPES, "write_inventory", "write_markets")
+_SCOPES = (*DEFAULT_SCOPES, "write_inventory", "write_markets", "read_customers")
 _NEVER_S = 86_400.0
 """Bulk operations move on only when the recording says that they had."""
 _ORDER = ("CREATED", "RUNNING", "COMPLETED"), ("CANCELING", "CANCELED")
@@ -71,7 +72,14 @@ def replay(recording: Recording) -> Outcome:
             seed(store, presupposed, names)
             seed_markets(store, presupposed, actions)
             seed_subscriptions(store, presupposed)
-        config = SandboxConfig(db, plan="enterprise", bulk_delay_s=_NEVER_S, cancel_delay_s=_NEVER_S, scopes=_SCOPES)
+        config = SandboxConfig(
+            db,
+            plan="enterprise",
+            bulk_delay_s=_NEVER_S,
+            cancel_delay_s=_NEVER_S,
+            scopes=_SCOPES,
+            oldest_version=min(recording.version, OLDEST_VERSION),  # it was served when this was recorded
+        )
         with started_sandbox(config) as sandbox:
             run = _Run(sandbox, names, outcome, recording.version)
             for action in actions:
