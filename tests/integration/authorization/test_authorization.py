@@ -2,6 +2,7 @@
 
 import io
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
@@ -13,7 +14,8 @@ from sqlalchemy import text
 from calibr.catalog import mark_uninstalled
 from calibr.core.errors import Upstream
 from calibr.db import Database
-from calibr.http import ApiServices
+from calibr.http import ApiServices, build_api
+from calibr.http.server import HttpServer
 from calibr_sandbox.config import SandboxConfig
 from calibr_sandbox.testing import started_sandbox
 
@@ -256,6 +258,36 @@ def test_two_connections_cannot_hold_the_same_pair(merchant: Merchant) -> None:
 
     assert (refused.status_code, refused.json()["code"]) == (409, "connection.shop_taken")
     assert merchant.state(second) == "pending"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "state=a&state=b",
+        "&".join(f"p{number}=1" for number in range(31)),
+        "state=%ff%00&hmac=%ff&shop=%00",
+        f"state={'0' * 64}.{'A' * 43}.{'0' * 64}",
+        "state=" + "x" * 5_000,
+    ],
+)
+def test_an_odd_way_back_is_refused_in_words(api_url: str, query: str) -> None:
+    refused = httpx2.get(f"{api_url}/v1/oauth/callback?{query}", trust_env=False)
+
+    assert (refused.status_code, refused.json()["code"]) == (400, "connection.return")
+    assert refused.headers["content-type"] == "application/problem+json"
+
+
+def test_the_way_back_leads_where_browsers_reach_the_server(merchant: Merchant, services: ApiServices) -> None:
+    connection = merchant.connect(CONSENT)
+    behind_a_proxy = build_api(replace(services, public_url="https://calibr.example.com/"))
+    with HttpServer(behind_a_proxy, host="127.0.0.1", port=0) as server:
+        author = merchant.team.author.headers["authorization"]
+        url = f"{server.url}/v1/connections/{connection['id']}/authorize"
+        asked = httpx2.post(url, json={}, headers={"Authorization": author}, trust_env=False).json()
+
+    assert asked["redirect_uri"] == "https://calibr.example.com/v1/oauth/callback"
+    assert httpx2.URL(asked["authorize_url"]).params["redirect_uri"] == asked["redirect_uri"]
 
 
 def test_what_a_removed_app_held_may_be_taken_over(merchant: Merchant, database: Database) -> None:

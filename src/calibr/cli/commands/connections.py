@@ -1,6 +1,6 @@
 """`calibr connections` and `sync`: the links to stores, their health, and reading a catalog in."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from rich.console import Console
 from rich.text import Text
@@ -19,6 +19,8 @@ connections: Typer = group("connections", "Connected stores and their health.", 
 Store = Annotated[str, Argument(metavar="NAME", help="Name or id of the connection.")]
 Connection = dict[str, Any]
 
+LET_IN_AGAIN: Final = frozenset({"pending", "unauthorized", "uninstalled"})
+"""States that a person ends by `calibr connections authorize`."""
 _STATE_STYLES = {
     "active": "green",
     "pending": "yellow",
@@ -104,7 +106,10 @@ def refuse_unhealthy(connection: Connection) -> None:
     health = connection["health"] or {}
     if not health.get("ok"):
         problems = "; ".join(map(str, health.get("problems") or ["the store was not reached"]))
-        raise CliError(f"connection {connection['name']}: {problems}", FAILED, "connection.unhealthy")
+        way_out = ""
+        if connection["state"] in LET_IN_AGAIN:
+            way_out = f" (then let it in again: calibr connections authorize {connection['name']} --help)"
+        raise CliError(f"connection {connection['name']}: {problems}{way_out}", FAILED, "connection.unhealthy")
 
 
 def show_connection(page: Console, connection: Connection) -> None:
