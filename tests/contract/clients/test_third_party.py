@@ -36,10 +36,10 @@ def _config(folder: Path, shop: Storefront, **more: object) -> Path:
     return path
 
 
-def _select_all(catalog: dict[str, Any]) -> dict[str, Any]:
-    """Choose every field of the streams that are about prices."""
+def _select(catalog: dict[str, Any], streams: tuple[str, ...]) -> dict[str, Any]:
+    """Choose every field of these streams."""
     for stream in catalog["streams"]:
-        wanted = stream["tap_stream_id"] in STREAMS
+        wanted = stream["tap_stream_id"] in streams
         for entry in stream["metadata"]:
             entry["metadata"]["selected"] = wanted and entry["metadata"].get("inclusion") != "unsupported"
     return catalog
@@ -51,16 +51,21 @@ def _tap(shop: Storefront, config: Path, *arguments: str) -> "list[dict[str, Any
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def _catalog(folder: Path, shop: Storefront, config: Path, streams: tuple[str, ...]) -> Path:
+    """Let the client discover its streams, and choose some."""
+    discovered = start_client("tap-shopify", [_TAP, "--config", str(config), "--discover"], shop)
+    assert discovered.returncode == 0, discovered.stderr[-4_000:]
+    path = folder / "catalog.json"
+    path.write_text(json.dumps(_select(json.loads(discovered.stdout), streams)), encoding="utf-8")
+    return path
+
+
 @pytest.mark.slow
 def test_tap_shopify_ingests_the_whole_catalog(tmp_path: Path) -> None:
     with serving(tmp_path, "--products", "1200", "--plan", "plus") as shop:
         stale = "shpat_ended_long_ago"  # the client must notice and sign in again
         config = _config(tmp_path, shop, access_token=stale, results_per_page="100", date_window_size="1000")
-        discovered = start_client("tap-shopify", [_TAP, "--config", str(config), "--discover"], shop)
-        assert discovered.returncode == 0, discovered.stderr[-4_000:]
-        catalog = tmp_path / "catalog.json"
-        catalog.write_text(json.dumps(_select_all(json.loads(discovered.stdout))), encoding="utf-8")
-
+        catalog = _catalog(tmp_path, shop, config, STREAMS)
         assert json.loads(config.read_text(encoding="utf-8"))["access_token"] != stale
 
         lines = _tap(shop, config, "--catalog", str(catalog))
@@ -78,3 +83,23 @@ def test_tap_shopify_ingests_the_whole_catalog(tmp_path: Path) -> None:
     assert len(records["products"]) == len(products)
     costs = {variant["inventoryItem"]["id"]: variant["inventoryItem"]["unitCost"] for variant in ours.values()}
     assert {record["id"]: record["unitCost"] for record in records["inventory_items"]} == costs
+
+
+@pytest.mark.slow
+def test_tap_shopify_runs_its_bulk_query_to_the_end(tmp_path: Path) -> None:
+    """Orders are all that this client exports in bulk. The shop has none: what comes back whole is nothing."""
+    with serving(tmp_path, "--products", "5", "--bulk-delay", "0") as shop:
+        config = _config(tmp_path, shop, date_window_size="5000")
+        catalog = _catalog(tmp_path, shop, config, ("orders",))
+        # It asks at once whether the operation has ended, and again after a minute: let it ask a little later.
+        shop.control.request("POST", "/sandbox/faults", {"kind": "delay_before", "rate": 1.0, "delay_s": 0.5})
+
+        lines = _tap(shop, config, "--catalog", str(catalog))
+
+        ask = "{ bulkOperations(first: 9) { nodes { status type objectCount query } } }"
+        (operation,) = shop.control.graphql(ask).data["bulkOperations"]["nodes"]
+    assert (operation["status"], operation["type"], operation["objectCount"]) == ("COMPLETED", "QUERY", "0")
+    assert "lineItems" in operation["query"]
+    assert [line for line in lines if line["type"] == "RECORD"] == []
+    assert "updatedAt" in lines[-1]["value"]["bookmarks"]["orders"]
+    assert "bulk_operation" not in lines[-1]["value"]["bookmarks"]["orders"]
