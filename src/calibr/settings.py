@@ -78,6 +78,16 @@ class Settings(BaseSettings):
     """No delivery to a subscriber takes longer."""
     allow_loopback_webhooks: bool = False
     """Whether a webhook may lead to this machine, which only tests and rehearsals need."""
+    public_url: Annotated[str, Field(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$", max_length=500)] | None = None
+    """Where stores reach this server from outside, `https://calibr.example.com`; absent: stores are not asked to send
+    webhooks, and drift is found by syncs and samples."""
+    webhooks_check_s: Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)] = 600.0
+    """How often it is looked whether a store still sends its webhooks; what is missing is asked for again."""
+    reread_every_s: Annotated[float, Field(ge=1, le=2_592_000, allow_inf_nan=False)] = 86_400.0
+    """How often a sample of a store's prices is read."""
+    reread_share_bp: Annotated[int, Field(ge=0, le=10_000)] = 100
+    """The share of its listings in that sample, in basis points: 100 is one percent, 0 reads none."""
+
     nats_url: SecretStr | None = None
     """The NATS server with JetStream that subscriptions of kind `jetstream` publish to; absent: there is none."""
 

@@ -7,9 +7,11 @@ from uuid import uuid4
 
 import httpx2
 
-PUBLIC = {"get_liveness", "get_readiness", "get_metrics", "get_openapi"}
+PUBLIC = {"get_liveness", "get_readiness", "get_metrics", "get_openapi", "receive_webhook"}
 ANY_TOKEN = {"get_me"}
-PLAIN_PARAMETERS = {"field": "tags", "subject": "selector", "version": "1.0.0"}
+SIGNED = {"receive_webhook"}
+"""Judged by the signature of who sends it, not by a token."""
+PLAIN_PARAMETERS = {"field": "tags", "subject": "selector", "version": "1.0.0", "address": "0" * 66}
 """Path parameters that are not ids of things of a tenant."""
 
 

@@ -16,6 +16,16 @@ from calibr.catalog.model import (
     SyncRun,
     SyncSummary,
 )
+from calibr.catalog.observing import (
+    Observed,
+    Price,
+    PriceStanding,
+    Reading,
+    Source,
+    amounts,
+    price_standings,
+    record_reading,
+)
 from calibr.catalog.reads import (
     FacetCount,
     ProductFilter,
@@ -29,6 +39,7 @@ from calibr.catalog.reads import (
     list_products,
 )
 from calibr.catalog.reads_plan import (
+    base_price_list,
     list_price_lists,
     listing_refs,
     plan_source,
@@ -38,13 +49,18 @@ from calibr.catalog.reads_plan import (
 )
 from calibr.catalog.renormalize import renormalize
 from calibr.catalog.repository import find_syncs
-from calibr.catalog.repository_prices import record_prices
+from calibr.catalog.repository_observed import listings_by_group, sample_listings
+from calibr.catalog.repository_prices import GovernedPrice, adopt_price, governed_prices, record_prices
 from calibr.catalog.service import (
     Connectors,
     NewConnection,
+    connection_secrets,
     create_connection,
+    erase_connection,
+    mark_uninstalled,
     open_connector,
     record_health,
+    record_scopes,
     request_sync,
 )
 
@@ -53,39 +69,57 @@ __all__ = [
     "Connectors",
     "Cost",
     "FacetCount",
+    "GovernedPrice",
     "Listing",
     "ListingRef",
     "NewConnection",
     "NewPrice",
+    "Observed",
+    "Price",
     "PriceInForce",
     "PriceList",
+    "PriceStanding",
     "PriceVersion",
     "Product",
     "ProductFilter",
     "ProductLabel",
+    "Reading",
+    "Source",
     "SyncFinding",
     "SyncRun",
     "SyncSummary",
+    "adopt_price",
+    "amounts",
+    "base_price_list",
+    "connection_secrets",
     "create_connection",
+    "erase_connection",
     "facets",
     "find_syncs",
     "get_connection",
     "get_product",
     "get_sync",
+    "governed_prices",
     "list_connections",
     "list_findings",
     "list_price_lists",
     "list_prices",
     "list_products",
     "listing_refs",
+    "listings_by_group",
+    "mark_uninstalled",
     "open_connector",
     "plan_source",
+    "price_standings",
     "product_id_after",
     "product_labels",
     "record_health",
     "record_prices",
+    "record_reading",
+    "record_scopes",
     "renormalize",
     "request_sync",
     "rows_per_group",
     "run_sync",
+    "sample_listings",
 ]

@@ -52,12 +52,15 @@ def create_connection(session: Session, new: NewConnection, *, vault: Vault, con
 def open_connector(session: Session, connection_id: ConnectionId, vault: Vault, connectors: Connectors) -> Connector:
     """The connector of a connection, with its secrets; the caller closes it."""
     found = get_connection(session, connection_id)
-    sealed = repository.load_secrets(session, connection_id)
-    secrets = {
+    return _factory(connectors, found.kind)(dict(found.config), connection_secrets(session, connection_id, vault))
+
+
+def connection_secrets(session: Session, connection_id: ConnectionId, vault: Vault) -> dict[str, str]:
+    """The secrets of a connection by field, opened: for what speaks to its store or judges what it sends."""
+    return {
         field: vault.open(SecretPlace(session.tenant_id, connection_id, field), value).reveal()
-        for field, value in sealed.items()
+        for field, value in repository.load_secrets(session, connection_id).items()
     }
-    return _factory(connectors, found.kind)(dict(found.config), secrets)
 
 
 def record_health(session: Session, connection_id: ConnectionId, health: Health) -> Connection:
@@ -67,6 +70,30 @@ def record_health(session: Session, connection_id: ConnectionId, health: Health)
     known["scopes"], known["problems"] = list(health.scopes), list(health.problems)
     repository.update_health(session, connection_id, known, "active" if health.ok else "failing")
     return get_connection(session, connection_id)
+
+
+def mark_uninstalled(session: Session, connection_id: ConnectionId) -> None:
+    """The store says that our app was removed: nothing is read or written any more. Emits `connection.uninstalled`."""
+    known = get_connection(session, connection_id)
+    if known.state == "disabled":
+        return
+    repository.disable(session, connection_id)
+    emit(session, Event("connection.uninstalled", "connection", str(connection_id), {"name": known.name}))
+
+
+def record_scopes(session: Session, connection_id: ConnectionId, health: Health) -> None:
+    """The store says that our scopes changed: keep what a check then found. Emits `connection.scopes_changed`."""
+    record_health(session, connection_id, health)
+    payload: dict[str, Any] = {"scopes": sorted(health.scopes), "problems": list(health.problems)}
+    emit(session, Event("connection.scopes_changed", "connection", str(connection_id), payload))
+
+
+def erase_connection(session: Session, connection_id: ConnectionId) -> None:
+    """Forget what a store told: secrets, configuration, and the texts of products that are listed nowhere else.
+
+    Amounts and ids stay: sealed plans and the event log refer to them. Not to be undone.
+    """
+    repository.erase(session, connection_id)
 
 
 def request_sync(session: Session, connection_id: ConnectionId, *, force: bool = False) -> SyncRun:

@@ -7,6 +7,7 @@ the bound of random nonces. Nothing here logs, and no error shows a value.
 import base64
 import binascii
 import hashlib
+import hmac
 import os
 import re
 from dataclasses import dataclass
@@ -81,6 +82,11 @@ class Vault:
         except InvalidTag:
             raise _damaged(where) from None
         return Secret(opened.decode())
+
+    def mac(self, purpose: str, message: bytes) -> bytes:
+        """Return 32 bytes that only this installation can compute, for one purpose."""
+        key = hmac.new(self._master, f"calibr/vault/mac/v1|{purpose}".encode(), hashlib.sha256).digest()
+        return hmac.new(key, message, hashlib.sha256).digest()
 
     def _cipher(self, tenant_id: TenantId) -> AESGCM:
         info = b"calibr/vault/tenant-key/v1|" + tenant_id.bytes

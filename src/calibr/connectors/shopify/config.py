@@ -17,7 +17,8 @@ DEFAULT_API_VERSION: Final = "2026-10"
 _STORE_HOST: Final = re.compile(r"[a-z0-9][a-z0-9-]*\.myshopify\.com")
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,512}")
 _CONFIG_FIELDS: Final = frozenset({"shop_url", "api_version"})
-_SECRET_FIELDS: Final = frozenset({"access_token"})
+_WEBHOOK_SECRETS: Final = frozenset({"client_secret", "previous_client_secret"})
+_SECRET_FIELDS: Final = frozenset({"access_token"}) | _WEBHOOK_SECRETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,10 @@ def parse_config(config: Mapping[str, object], secrets: Mapping[str, str]) -> St
     token = secrets.get("access_token")
     if not isinstance(token, str) or not _TOKEN.fullmatch(token):
         faults.append(Fault("$.secrets.access_token", None, "must be 1 to 512 printable characters without spaces"))
+    for name in sorted(_WEBHOOK_SECRETS & secrets.keys()):
+        if not _TOKEN.fullmatch(secrets[name]):
+            rule = "must be 1 to 512 printable characters without spaces"
+            faults.append(Fault(f"$.secrets.{name}", None, rule))
     if faults or origin is None or not isinstance(version, str) or not isinstance(token, str):
         sentence = "; ".join(f"{fault.path.rpartition('.')[2]} {fault.rule}" for fault in faults)
         raise Invalid("connection.config", f"The Shopify connection is not valid: {sentence}.", faults=tuple(faults))

@@ -19,6 +19,7 @@ from calibr.connectors.port import (
     RemotePrice,
     WriteResult,
 )
+from calibr.connectors.port.webhooks import RemoteWebhook
 from calibr.connectors.shopify.bucket import BucketView
 from calibr.connectors.shopify.bulk import BulkQuery
 from calibr.connectors.shopify.bulk_rows import stream
@@ -29,6 +30,7 @@ from calibr.connectors.shopify.download import download
 from calibr.connectors.shopify.estimates import Pace, estimate
 from calibr.connectors.shopify.health import check
 from calibr.connectors.shopify.prices import PriceReader, ShopCurrency
+from calibr.connectors.shopify.subscriptions import list_webhooks, subscribe_webhook
 from calibr.connectors.shopify.throttle import Throttle
 from calibr.connectors.shopify.writes import PriceWriter
 
@@ -107,6 +109,14 @@ class ShopifyConnector:
         latency_s = self._client.latencies_s.get(UPDATE_PRICES.name)
         pace = Pace(self._throttle.view(), latency_s, CALLS_AT_ONCE)
         return estimate(rows_per_group, self._client.costs, pace)
+
+    def list_webhooks(self) -> Sequence[RemoteWebhook]:
+        """List what this app gets from the store."""
+        return list_webhooks(self._client, self._until(self._send_window_s))
+
+    def subscribe_webhook(self, topic: str, url: str) -> None:
+        """Have a topic sent to an address; one that is sent there already changes nothing."""
+        subscribe_webhook(self._client, topic, url, self._until(self._send_window_s))
 
     def bucket(self) -> BucketView:
         """Describe the store's rate limit as of now, with the calls granted and refused so far."""
