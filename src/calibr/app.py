@@ -79,8 +79,8 @@ def create_app(settings: Settings) -> Iterator[Application]:
             health=HealthChecks(probes),
             wake_worker=worker.wake if worker is not None else _nobody_to_wake,
             webhook_readers=_webhook_readers(),
-            public_url=settings.public_url,
             version=version("calibr"),
+            public_url=settings.public_url,
         )
         yield Application(database, vault, metrics, build_api(services), worker)
 

@@ -160,7 +160,7 @@ class BulkOperations:
 
     def _wait(self, number: int) -> bool:
         """Let the configured delay pass; False when the operation was canceled or the server closes."""
-        deadline = time.monotonic() + self._config.bulk_delay_s
+        deadline = time.monotonic() + self._config.bulk_pause_s
         while (left := deadline - time.monotonic()) > 0:
             if self._closing.wait(min(left, 0.05)) or self._is_canceling(number):
                 return False

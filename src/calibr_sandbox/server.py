@@ -13,12 +13,19 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from calibr_sandbox import schema
+from calibr_sandbox.access import Access
+from calibr_sandbox.app import App
+from calibr_sandbox.app_control import AppControl
 from calibr_sandbox.broken_answers import remember_send
 from calibr_sandbox.bulk import BulkOperations
+from calibr_sandbox.clock import SandboxClock
 from calibr_sandbox.config import SandboxConfig
 from calibr_sandbox.control import Control
 from calibr_sandbox.endpoint import GraphQLEndpoint, Shop
 from calibr_sandbox.faults import FaultRule, Faults
+from calibr_sandbox.grants import Grants
+from calibr_sandbox.oauth import OAuth
+from calibr_sandbox.rest import Rest
 from calibr_sandbox.store import Store
 from calibr_sandbox.throttle import Clock
 from calibr_sandbox.webhooks import Webhooks
@@ -33,8 +40,12 @@ def create_app(config: SandboxConfig, clock: Clock = time.monotonic, faults: Seq
     in_force = Faults(clock)
     for rule in faults:
         in_force.add(rule)
-    bulk, webhooks = BulkOperations(config, store, executable), Webhooks(config, store, in_force)
-    shop = Shop(config, store, executable, bulk, webhooks, in_force, clock)
+    time_here = SandboxClock(clock, config.time_factor)
+    app_here = App(config, store, time_here.now)
+    access = Access(config.tokens, app_here, Grants(store, time_here.now))
+    bulk = BulkOperations(config, store, executable)
+    webhooks = Webhooks(config, store, in_force, app_here.signing_secret)
+    shop = Shop(config, store, executable, bulk, webhooks, in_force, access, time_here)
 
     @asynccontextmanager
     async def closing(_app: Starlette) -> AsyncIterator[None]:
@@ -44,7 +55,9 @@ def create_app(config: SandboxConfig, clock: Clock = time.monotonic, faults: Seq
         store.close()
 
     graphql = Route("/admin/api/{version}/graphql.json", GraphQLEndpoint(shop), methods=["POST"])
-    app = Starlette(routes=[graphql, *Control(shop).routes()], lifespan=closing)
+    parts = (OAuth(config, access, time_here), Rest(config, store, access), AppControl(config, access, time_here))
+    routes = [route for part in parts for route in part.routes()]
+    app = Starlette(routes=[graphql, *routes, *Control(shop).routes()], lifespan=closing)
     app.state.shop = shop
     return app
 
@@ -119,6 +132,7 @@ def _uvicorn(app: Starlette) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        timeout_keep_alive=60,
         timeout_graceful_shutdown=5,
         lifespan="on",
     )

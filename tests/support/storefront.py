@@ -111,7 +111,9 @@ class Storefront:
     def watcher(self, connector_for: Callable[[ConnectionId], Connector] | None = None, **settings: Any) -> Watcher:  # noqa: ANN401
         watch = WatchSettings(**{"public_url": "https://calibr.example.com", "reread_every_s": 0.01, **settings})
         opener = connector_for or self.connector
-        return Watcher(self.database, self.worker, self.services.vault, self.services.webhook_readers, opener, watch)
+        return Watcher(
+            self.database, self.worker, self.services.vault, self.services.webhook_readers, opener, opener, watch
+        )
 
     def connector(self, _connection_id: ConnectionId) -> Connector:
         return shopify.create(

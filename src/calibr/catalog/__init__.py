@@ -1,6 +1,8 @@
 """Connections, products, listings, price lists, price versions and costs, and how a store's catalog comes in."""
 
-from calibr.catalog.ingest import run_sync
+from calibr.catalog.connection_steps import is_usable, require_usable
+from calibr.catalog.consent import ConsentRequest, accept_consent, request_consent
+from calibr.catalog.ingest import fail_sync, run_sync
 from calibr.catalog.model import (
     Connection,
     Cost,
@@ -56,17 +58,21 @@ from calibr.catalog.service import (
     NewConnection,
     connection_secrets,
     create_connection,
+    disable_connection,
+    enable_connection,
     erase_connection,
     mark_uninstalled,
     open_connector,
     record_health,
     record_scopes,
+    replace_secrets,
     request_sync,
 )
 
 __all__ = [
     "Connection",
     "Connectors",
+    "ConsentRequest",
     "Cost",
     "FacetCount",
     "GovernedPrice",
@@ -88,18 +94,23 @@ __all__ = [
     "SyncFinding",
     "SyncRun",
     "SyncSummary",
+    "accept_consent",
     "adopt_price",
     "amounts",
     "base_price_list",
     "connection_secrets",
     "create_connection",
+    "disable_connection",
+    "enable_connection",
     "erase_connection",
     "facets",
+    "fail_sync",
     "find_syncs",
     "get_connection",
     "get_product",
     "get_sync",
     "governed_prices",
+    "is_usable",
     "list_connections",
     "list_findings",
     "list_price_lists",
@@ -118,7 +129,10 @@ __all__ = [
     "record_reading",
     "record_scopes",
     "renormalize",
+    "replace_secrets",
+    "request_consent",
     "request_sync",
+    "require_usable",
     "rows_per_group",
     "run_sync",
     "sample_listings",

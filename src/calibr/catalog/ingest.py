@@ -8,10 +8,11 @@ from pathlib import Path
 
 import structlog
 
+from calibr.catalog.connection_states import FAIL
+from calibr.catalog.connection_steps import take_step
 from calibr.catalog.model import SyncRun, SyncSummary
 from calibr.catalog.reads import get_sync
 from calibr.catalog.recording import Recording
-from calibr.catalog.repository_syncs import update_connection
 from calibr.catalog.sync_lease import SyncLease
 from calibr.connectors.port import Connector, Progress
 from calibr.core.errors import CalibrError, Upstream
@@ -54,6 +55,17 @@ def run_sync(
     return summary
 
 
+def fail_sync(database: Database, context: Context, sync_id: SyncId, error: CalibrError) -> None:
+    """End a sync that waits and cannot even begin, since its connector cannot be opened."""
+    with database.session(context, role=Role.WORKER) as session:
+        run = get_sync(session, sync_id)
+    job = _Job(database, replace(context, correlation_id=run.correlation_id), run, None)
+    lease = SyncLease.take(database, job.context, sync_id)
+    if lease is not None:
+        with lease:
+            job.record_failure(lease, error)
+
+
 @dataclass(frozen=True, slots=True)
 class _Job:
     database: Database
@@ -85,7 +97,7 @@ class _Job:
             if not lease.try_end(session, state="failed", error=message):
                 return
             if isinstance(error, Upstream):
-                update_connection(session, self.run.connection_id, {"state": "failing"})
+                take_step(session, self.run.connection_id, FAIL, {"code": code, "message": message})
             payload = {"connection_id": str(self.run.connection_id), "code": code, "message": message}
             emit(session, Event("sync.failed", "sync", str(self.run.id), {**payload}))
         _log.warning("sync.failed", sync_id=str(self.run.id), code=code)

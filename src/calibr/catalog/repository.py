@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import case, insert, select, text, update
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 
 from calibr.catalog.model import Connection, SyncRun
 from calibr.catalog.tables import connection, secret, sync_run
+from calibr.core.errors import NotFound
 from calibr.core.ids import ConnectionId, SyncId
 from calibr.db import Session
 
@@ -45,15 +46,23 @@ def load_secrets(session: Session, connection_id: ConnectionId) -> dict[str, str
     return {row["field"]: row["ciphertext"] for row in session.execute(query).mappings()}
 
 
-def update_health(session: Session, connection_id: ConnectionId, health: Mapping[str, Any], state: str) -> None:
-    """Keep the answer of a health check. A disabled connection stays disabled."""
-    kept = case((connection.c.state == "disabled", "disabled"), else_=state)
-    session.execute(update(connection).where(connection.c.id == connection_id).values(health=dict(health), state=kept))
+def update_health(session: Session, connection_id: ConnectionId, health: Mapping[str, Any]) -> None:
+    """Keep the answer of a health check."""
+    session.execute(update(connection).where(connection.c.id == connection_id).values(health=dict(health)))
 
 
-def disable(session: Session, connection_id: ConnectionId) -> None:
-    """Have nothing read or written any more."""
-    session.execute(update(connection).where(connection.c.id == connection_id).values(state="disabled"))
+def lock_state(session: Session, connection_id: ConnectionId) -> str:
+    """The state of a connection, which nobody else changes until the end of the transaction. Raises NotFound."""
+    query = select(connection.c.state).where(connection.c.id == connection_id).with_for_update()
+    state: str | None = session.execute(query).scalar_one_or_none()
+    if state is None:
+        raise NotFound("connection.not_found", f"There is no connection {connection_id}.")
+    return state
+
+
+def update_state(session: Session, connection_id: ConnectionId, state: str) -> None:
+    """Move a connection whose state is locked."""
+    session.execute(update(connection).where(connection.c.id == connection_id).values(state=state))
 
 
 _ERASE = (

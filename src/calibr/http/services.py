@@ -31,6 +31,7 @@ class ApiServices:
     version: str
     webhook_readers: Readers = field(default_factory=lambda: MappingProxyType({}))
     public_url: str | None = None
+    """Where browsers of other people reach this server; None: where the caller reached it."""
 
 
 async def _services(request: Request) -> ApiServices:

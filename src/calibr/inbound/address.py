@@ -47,7 +47,7 @@ class HookAddress:
 
     def _mac(self, vault: Vault) -> int:
         message = self.tenant_id.bytes + self.connection_id.bytes
-        return int.from_bytes(vault.mac(PURPOSE, message)[: _BITS // 8], "big")
+        return int(vault.sign(PURPOSE, message.hex())[: _BITS // 4], 16)
 
 
 def _encode(value: int) -> str:

@@ -72,7 +72,7 @@ class Inbox:
                 return False
             connection = catalog.get_connection(session, connection_id)
             # Of a store that was never read, or that is not read any more, no price is taken in.
-            base = None if connection.state == "disabled" else catalog.base_price_list(session, connection_id)
+            base = catalog.base_price_list(session, connection_id) if catalog.is_usable(connection) else None
             work = _Batch(connection_id, base, self.readers[connection.kind])
             work.sort(session, batch)
         work.read(self.connector_for)

@@ -44,7 +44,7 @@ def note_request(session: Session, connection_id: ConnectionId, kind: WebhookKin
 def why_not_erased(session: Session, connection_id: ConnectionId) -> str | None:
     """Why the data of a store must stay for now; None if the app was removed."""
     state = catalog.get_connection(session, connection_id).state
-    if state != "disabled" or get_watch(session, connection_id).uninstalled_at is None:
+    if state not in {"uninstalled", "disabled"} or get_watch(session, connection_id).uninstalled_at is None:
         return "the store has not said that the app was removed"
     return None
 

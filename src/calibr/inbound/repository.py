@@ -145,7 +145,7 @@ _DUE_WATCHES = text("""
                    c.last_synced_at + make_interval(secs => :sync_every_s)) <= clock_timestamp() as sync
   from calibr.connection c
   left join calibr.connection_watch w on w.connection_id = c.id
-  where c.state <> 'disabled'""")
+  where c.state in ('active', 'failing')""")
 
 
 def due_watches(session: Session, numbers: Mapping[str, Any]) -> dict[ConnectionId, set[str]]:

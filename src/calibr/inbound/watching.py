@@ -55,6 +55,8 @@ class Watcher:
     vault: Vault
     readers: Readers
     connector_for: ConnectorFor
+    connector_in_any_state: ConnectorFor
+    """Opens also what is not to be used, to find out whether the store lets us in."""
     settings: WatchSettings
 
     def run(self, connection_id: ConnectionId) -> None:
@@ -178,7 +180,7 @@ class Watcher:
 
     def _lets_us_in(self, connection_id: ConnectionId) -> bool:
         try:
-            connector = self.connector_for(connection_id)
+            connector = self.connector_in_any_state(connection_id)
         except CalibrError:
             return False
         try:

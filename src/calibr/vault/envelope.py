@@ -83,10 +83,11 @@ class Vault:
             raise _damaged(where) from None
         return Secret(opened.decode())
 
-    def mac(self, purpose: str, message: bytes) -> bytes:
-        """Return 32 bytes that only this installation can compute, for one purpose."""
-        key = hmac.new(self._master, f"calibr/vault/mac/v1|{purpose}".encode(), hashlib.sha256).digest()
-        return hmac.new(key, message, hashlib.sha256).digest()
+    def sign(self, purpose: str, text: str) -> str:
+        """A signature of ours in hex: whoever brings `text` back with it got it from us, for this purpose."""
+        info = b"calibr/vault/signing-key/v1|" + purpose.encode()
+        key = HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(self._master)
+        return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
     def _cipher(self, tenant_id: TenantId) -> AESGCM:
         info = b"calibr/vault/tenant-key/v1|" + tenant_id.bytes

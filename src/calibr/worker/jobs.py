@@ -18,6 +18,7 @@ from calibr.changes.apply import ApplySettings, RunHooks, run_apply
 from calibr.changes.lifecycle import ChangeState, ItemState
 from calibr.changes.preview import PreviewSettings, run_preview
 from calibr.connectors.port import Connector, ConnectorFactory
+from calibr.core.errors import CalibrError
 from calibr.core.ids import ConnectionId, PriceChangeId, SyncId, TenantId, new_uuid
 from calibr.db import Context, Database, Role, Session
 from calibr.delivery import DeliverySettings, Relay, RelayHooks, Subscribers, SubscriptionKind
@@ -100,7 +101,11 @@ class Jobs:
         sync_id, context = SyncId(job.subject), _context(job.tenant_id)
         with self._session(job.tenant_id) as session:
             connection_id = catalog.get_sync(session, sync_id).connection_id
-            connector = self._connector(session, connection_id)
+        try:
+            connector = self._opener(job.tenant_id)(connection_id)
+        except CalibrError as error:  # else it would be taken up again and again, without end and without a word
+            catalog.fail_sync(self.database, context, sync_id, error)
+            return
         try:
             with self._folder() as folder:
                 catalog.run_sync(self.database, context, sync_id, connector, folder)
@@ -156,6 +161,7 @@ class Jobs:
             vault=self.vault,
             readers=self.readers,
             connector_for=self._opener(tenant_id),
+            connector_in_any_state=self._opener(tenant_id, any_state=True),
             settings=self.settings.watch,
         )
 
@@ -173,17 +179,14 @@ class Jobs:
     def _count_deliveries(self, kind: SubscriptionKind, number: int) -> None:
         self.metrics.deliveries.labels(kind.value).inc(number)
 
-    def _opener(self, tenant_id: TenantId) -> Callable[[ConnectionId], Connector]:
+    def _opener(self, tenant_id: TenantId, *, any_state: bool = False) -> Callable[[ConnectionId], Connector]:
         """Opens the connector of a connection for one run, which closes it."""
 
         def open_connector(connection_id: ConnectionId) -> Connector:
             with self._session(tenant_id) as session:
-                return self._connector(session, connection_id)
+                return catalog.open_connector(session, connection_id, self.vault, self.connectors, any_state=any_state)
 
         return open_connector
-
-    def _connector(self, session: Session, connection_id: ConnectionId) -> Connector:
-        return catalog.open_connector(session, connection_id, self.vault, self.connectors)
 
     @contextmanager
     def _session(self, tenant_id: TenantId) -> Iterator[Session]:

@@ -51,10 +51,10 @@ def test_a_removed_app_disables_its_connection(front: Storefront) -> None:
 
     send(front, "app/uninstalled", UNINSTALLED)
 
-    assert state(front) == "disabled"
-    assert [e["payload"]["name"] for e in front.told("connection.uninstalled")] == ["Shop"]
+    assert state(front) == "uninstalled"
+    assert [e["payload"]["from"] for e in front.told("connection.uninstalled")] == ["active"]
     asked = front.team.author.post(f"/v1/connections/{front.connection_id}/syncs")
-    assert (asked.status_code, asked.json()["code"]) == (409, "connection.disabled")
+    assert (asked.status_code, asked.json()["code"]) == (409, "connection.uninstalled")
 
 
 def test_a_late_word_of_a_removal_does_not_disable_an_app_that_is_there(front: Storefront) -> None:
@@ -72,7 +72,7 @@ def test_a_removal_needs_no_token(front: Storefront) -> None:
 
     send(front, "app/uninstalled", UNINSTALLED)
 
-    assert state(front) == "disabled"
+    assert state(front) == "uninstalled"
     assert front.deliveries() == {"handled": 1}
 
 

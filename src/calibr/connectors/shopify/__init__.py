@@ -20,9 +20,10 @@ def create(
 ) -> ShopifyConnector:
     """Make a connector from a connection's settings, without any I/O.
 
-    `config` holds `shop_url` and optionally `api_version`, `secrets` holds `access_token`, and for webhooks
-    the `client_secret` of the app, after a rotation also the `previous_client_secret`. Raises `core.errors.Invalid`
-    naming each wrong field. Sandbox stores need `allow_loopback`: without it a tenant could make this program speak to
+    `config` holds `shop_url` and optionally `api_version` and `auth`, `secrets` what the method of `auth` takes. Raises
+    `core.errors.Invalid` naming each wrong field.
+
+    Sandbox stores need `allow_loopback`: without it a tenant could make this program speak to
     whatever else listens on its machine. No call is in flight for longer than `call_s` seconds.
     """
     store = parse_config(config, secrets)

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from calibr.connectors.shopify.methods import AppAuth, AuthMethod, parse_auth
 from calibr.core.errors import Fault, Invalid
 
 API_VERSIONS: Final = ("2026-07", "2026-10")
@@ -15,20 +16,23 @@ API_VERSIONS: Final = ("2026-07", "2026-10")
 DEFAULT_API_VERSION: Final = "2026-10"
 
 _STORE_HOST: Final = re.compile(r"[a-z0-9][a-z0-9-]*\.myshopify\.com")
-_TOKEN: Final = re.compile(r"[\x21-\x7e]{1,512}")
-_CONFIG_FIELDS: Final = frozenset({"shop_url", "api_version"})
-_WEBHOOK_SECRETS: Final = frozenset({"client_secret", "previous_client_secret"})
-_SECRET_FIELDS: Final = frozenset({"access_token"}) | _WEBHOOK_SECRETS
+_CONFIG_FIELDS: Final = frozenset({"shop_url", "api_version", "auth"})
 
 
 @dataclass(frozen=True, slots=True)
 class StoreConfig:
-    """A validated connection. The token never shows in a repr."""
+    """A validated connection: `access_token` is one that was pasted, `app` what to ask for one. Neither is shown."""
 
     shop_url: str
     api_version: str
     is_loopback: bool
-    access_token: str = field(repr=False)
+    access_token: str | None = field(default=None, repr=False)
+    app: AppAuth | None = None
+
+    @property
+    def method(self) -> AuthMethod:
+        """How this connection comes by its token."""
+        return AuthMethod.TOKEN if self.app is None else self.app.method
 
     @property
     def endpoint(self) -> str:
@@ -39,22 +43,16 @@ class StoreConfig:
 def parse_config(config: Mapping[str, object], secrets: Mapping[str, str]) -> StoreConfig:
     """Read a connection's settings. Raises `Invalid` with one fault for each field that is wrong."""
     faults: list[Fault] = []
-    faults += _unknown(config, _CONFIG_FIELDS, "config") + _unknown(secrets, _SECRET_FIELDS, "secrets")
+    faults += _unknown(config, _CONFIG_FIELDS, "config")
     origin = _parse_origin(config.get("shop_url"), faults)
     version = config.get("api_version", DEFAULT_API_VERSION)
     if version not in API_VERSIONS:
         faults.append(Fault("$.config.api_version", _shown(version), f"must be one of {', '.join(API_VERSIONS)}"))
-    token = secrets.get("access_token")
-    if not isinstance(token, str) or not _TOKEN.fullmatch(token):
-        faults.append(Fault("$.secrets.access_token", None, "must be 1 to 512 printable characters without spaces"))
-    for name in sorted(_WEBHOOK_SECRETS & secrets.keys()):
-        if not _TOKEN.fullmatch(secrets[name]):
-            rule = "must be 1 to 512 printable characters without spaces"
-            faults.append(Fault(f"$.secrets.{name}", None, rule))
-    if faults or origin is None or not isinstance(version, str) or not isinstance(token, str):
+    auth = parse_auth(config.get("auth"), secrets, faults)
+    if faults or origin is None or not isinstance(version, str) or auth is None:
         sentence = "; ".join(f"{fault.path.rpartition('.')[2]} {fault.rule}" for fault in faults)
         raise Invalid("connection.config", f"The Shopify connection is not valid: {sentence}.", faults=tuple(faults))
-    return StoreConfig(origin.url, version, origin.is_loopback, token)
+    return StoreConfig(origin.url, version, origin.is_loopback, auth.token, auth.app)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +104,6 @@ def _shown(value: object) -> str | None:
     return None if value is None else str(value)[:200]
 
 
-def _unknown(given: Mapping[str, object] | Mapping[str, str], known: frozenset[str], where: str) -> list[Fault]:
-    # The value of an unknown secret is not shown: it may be a credential under a mistyped name.
+def _unknown(given: Mapping[str, object], known: frozenset[str], where: str) -> list[Fault]:
     rule = f"is not known; {', '.join(sorted(known))} are"
     return [Fault(f"$.{where}.{name}", None, rule) for name in sorted(given.keys() - known)]

@@ -1,7 +1,7 @@
 """The Shopify connector: one store behind the port, made of a client, a throttle and a pool of threads."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,7 @@ from calibr.connectors.port import (
     RemotePrice,
     WriteResult,
 )
+from calibr.connectors.port.credentials import CredentialKeeper, Issued
 from calibr.connectors.port.webhooks import RemoteWebhook
 from calibr.connectors.shopify.bucket import BucketView
 from calibr.connectors.shopify.bulk import BulkQuery
@@ -29,10 +30,14 @@ from calibr.connectors.shopify.documents import CATALOG, UPDATE_PRICES
 from calibr.connectors.shopify.download import download
 from calibr.connectors.shopify.estimates import Pace, estimate
 from calibr.connectors.shopify.health import check
+from calibr.connectors.shopify.methods import AuthMethod
+from calibr.connectors.shopify.oauth import OAuth
 from calibr.connectors.shopify.prices import PriceReader, ShopCurrency
 from calibr.connectors.shopify.subscriptions import list_webhooks, subscribe_webhook
 from calibr.connectors.shopify.throttle import Throttle
+from calibr.connectors.shopify.tokens import Tokens
 from calibr.connectors.shopify.writes import PriceWriter
+from calibr.core.errors import Fault, Invalid
 
 KIND: Final = "shopify"
 CHECK_WINDOW_S: Final = 15.0
@@ -61,14 +66,48 @@ class ShopifyConnector:
         # Rows without a turn in this time come back as RETRY.
         self._send_window_s = times.send_window_s
         self._throttle = Throttle()
+        self._config = config
+        self._oauth = None if config.app is None else OAuth(config, config.app, transport=transport)
+        self._tokens = Tokens(config, self._oauth)
         self._client = ShopifyClient(
-            config, self._throttle, connections=CALLS_AT_ONCE + SPARE_CONNECTIONS, times=times, transport=transport
+            config,
+            self._throttle,
+            connections=CALLS_AT_ONCE + SPARE_CONNECTIONS,
+            times=times,
+            transport=transport,
+            tokens=self._tokens,
         )
         self._pool = ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="shopify")
         self._currency = ShopCurrency(self._client)
         self._reader = PriceReader(self._client, self._currency, self._pool)
         self._writer = PriceWriter(self._client, self._currency, self._pool)
         self._bulk = BulkQuery(self._client)
+
+    def use_keeper(self, keeper: CredentialKeeper) -> None:
+        """Take access tokens from `keeper`, which shares them with all other processes."""
+        self._tokens.use_keeper(keeper)
+
+    @property
+    def needs_consent(self) -> bool:
+        """Whether the owner of the store has to agree in the browser."""
+        return self._config.method is AuthMethod.AUTHORIZATION_CODE
+
+    @property
+    def account(self) -> str:
+        """The app in the store: Shopify keeps one refreshable token for both together."""
+        return f"{'' if self._config.app is None else self._config.app.client_id}@{self._config.shop_url}"
+
+    def consent_url(self, redirect_uri: str, state: str) -> str:
+        """The page on which the owner agrees."""
+        return self._consent().consent_url(redirect_uri, state)
+
+    def verify_return(self, query: Mapping[str, str]) -> str:
+        """Judge what the owner's browser brought back and return the code. Raises Invalid `connection.return`."""
+        return self._consent().verify_return(query)
+
+    def redeem(self, code: str) -> Issued:
+        """Exchange the code for the first pair of tokens. Raises `Upstream`."""
+        return self._consent().by_code(code)
 
     def check(self) -> Health:
         """Ask the store about itself; a store that cannot be used is an answer with problems, not an error."""
@@ -126,6 +165,13 @@ class ShopifyConnector:
         """End threads and connections; calls under way end first."""
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._client.close()
+
+    def _consent(self) -> OAuth:
+        if self._oauth is None or not self.needs_consent:
+            rule = f"is {self._config.method}; only {AuthMethod.AUTHORIZATION_CODE} asks the owner of the store"
+            fault = Fault("$.config.auth.method", self._config.method, rule)
+            raise Invalid("connection.no_consent", f"The method of this connection {rule}.", faults=(fault,))
+        return self._oauth
 
     def _until(self, seconds: float) -> float:
         return self._throttle.clock() + seconds

@@ -16,6 +16,7 @@ from calibr.connectors.port import RemotePrice
 from calibr.connectors.port.webhooks import GroupNotice, WebhookDelivery, WebhookKind
 from calibr.connectors.shopify.config import is_loopback
 from calibr.connectors.shopify.gids import PRODUCT, VARIANT, from_gid, is_short_id
+from calibr.connectors.shopify.methods import WEBHOOK_SECRETS
 from calibr.connectors.shopify.money import Unreadable, read_amount, read_optional_amount
 from calibr.core.errors import Fault, Invalid, Unauthenticated
 
@@ -36,9 +37,6 @@ KINDS: Final = MappingProxyType({
 COMPLIANCE: Final = frozenset({WebhookKind.DATA_REQUEST, WebhookKind.CUSTOMER_REDACT, WebhookKind.SHOP_REDACT})
 TOPICS: Final = tuple(topic for topic, kind in KINDS.items() if kind not in COMPLIANCE)
 """What can be subscribed to by the API; the compliance topics stand in the app's configuration only."""
-
-SECRET_NAMES: Final = ("client_secret", "previous_client_secret")
-"""After a rotation Shopify may sign with the old secret for up to an hour."""
 
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")
 _PLAIN: Final = re.compile(r"[\x21-\x7e]{1,255}")
@@ -88,9 +86,9 @@ class ShopifyWebhooks:
 
 
 def _is_signed(signature: str, body: bytes, secrets: Mapping[str, str]) -> bool:
-    """Compare with every secret, whichever fits: how long it takes tells nothing."""
+    """Compare with every secret: after a rotation Shopify may sign with the old one for up to an hour."""
     is_right = False
-    for name in SECRET_NAMES:
+    for name in WEBHOOK_SECRETS:
         secret = secrets.get(name)
         if secret:
             digest = base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest())

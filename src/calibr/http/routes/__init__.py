@@ -2,6 +2,7 @@
 
 from calibr.http.routes import (
     audit,
+    authorization,
     catalog,
     connections,
     drift,
@@ -19,6 +20,7 @@ ROUTERS = (
     tenancy.router,
     connections.router,
     hooks.router,
+    authorization.router,
     catalog.router,
     price_changes.router,
     drift.router,
