@@ -30,6 +30,7 @@ from calibr_sandbox.faults import FaultRule
 from calibr_sandbox.generate import CatalogSpec, generate_products
 from calibr_sandbox.journal import stream_file
 from calibr_sandbox.server import serve
+from calibr_sandbox.serving import Addresses, Ports
 from calibr_sandbox.store import Store
 from calibr_sandbox.versions import OLDEST_VERSION
 
@@ -91,8 +92,12 @@ def _add_serving_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--faults", help="a JSON file of fault rules, or `default` for a bad day")
     parser.add_argument("--webhook-secret", help="what webhooks are signed with (the client secret)")
     parser.add_argument("--oldest-version", default=OLDEST_VERSION, help="earlier API versions fall to this one")
+    parser.add_argument(
+        "--bulk-lines-per-s", type=float, default=0.0, help="lines of a bulk mutation per second (0: as fast as it can)"
+    )
     parser.add_argument("--time-factor", type=float, default=1.0, help="how many times as fast time runs (1)")
     _add_app_options(parser)
+    _add_tls_options(parser)
     parser.set_defaults(command=_serve)
 
 
@@ -105,6 +110,13 @@ def _add_app_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_tls_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tls", action="store_true", help="serve TLS too, with a proxy that leads there")
+    parser.add_argument("--tls-dir", type=Path, help="the folder of the certificates (beside the shop's file)")
+    parser.add_argument("--tls-port", type=int, default=0, help="the port of TLS; 0 takes a free one")
+    parser.add_argument("--proxy-port", type=int, default=0, help="the port of the proxy; 0 takes a free one")
+
+
 def _serve(options: argparse.Namespace) -> None:
     config = SandboxConfig(
         db=options.db,
@@ -113,6 +125,7 @@ def _serve(options: argparse.Namespace) -> None:
         currency=options.currency,
         scopes=tuple(options.scope or DEFAULT_SCOPES),
         bulk_delay_s=options.bulk_delay,
+        bulk_lines_per_s=options.bulk_lines_per_s,
         seed=options.seed,
         webhook_secret=options.webhook_secret,
         shop_domain=options.shop_domain,
@@ -124,7 +137,14 @@ def _serve(options: argparse.Namespace) -> None:
     )
     faults = _faults(options.faults)
     loaded = _fill(config, options.csv, options.products)
-    serve(config, options.port, lambda url: _print({"event": "ready", "url": url, "loaded": loaded}), faults)
+    tls = options.tls_dir or options.db.with_name(f"{options.db.name}.tls") if options.tls else None
+    ports = Ports(options.port, options.tls_port, options.proxy_port, tls)
+    serve(config, ports, lambda addresses: _print({**_ready(addresses), "loaded": loaded}), faults)
+
+
+def _ready(addresses: Addresses) -> dict[str, object]:
+    told = {name: str(value) for name, value in asdict(addresses).items() if value is not None}
+    return {"event": "ready", **told}
 
 
 def _faults(chosen: str | None) -> Sequence[FaultRule]:

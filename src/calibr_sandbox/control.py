@@ -7,10 +7,12 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from calibr_sandbox.bulk_run import Failure
 from calibr_sandbox.control_http import BadInputError, guarded, json_object
 from calibr_sandbox.endpoint import Shop
 from calibr_sandbox.fault_file import read_rule
 from calibr_sandbox.hand_edits import MAX_DIGITS, Edit, apply_edits, find_named, whole_number
+from calibr_sandbox.ids import parse_gid
 from calibr_sandbox.journal import read_entries
 from calibr_sandbox.rows import VariantRow
 
@@ -41,6 +43,9 @@ class Control:
             Route("/sandbox/webhooks", guarded(self.end_webhooks), methods=["DELETE"]),
             Route("/sandbox/webhooks/{id}", guarded(self.end_webhook), methods=["DELETE"]),
             Route("/sandbox/throttle", guarded(self.throttle), methods=["POST"]),
+            Route("/sandbox/bulk/advance", guarded(self.advance_bulk), methods=["POST"]),
+            Route("/sandbox/bulk/fail", guarded(self.fail_bulk), methods=["POST"]),
+            Route("/sandbox/bulk/expire/{id:path}", guarded(self.expire_bulk), methods=["POST"]),
             Route("/sandbox/bulk-results/{name}", self.bulk_result, methods=["GET"]),
         ]
 
@@ -127,6 +132,27 @@ class Control:
             self._shop.bucket(name).drain()
         return {"status": "drained"}
 
+    async def advance_bulk(self, _request: Request) -> object:
+        """Let bulk operations that wait out their delay go on now."""
+        self._shop.bulk.advance()
+        return {"status": "advanced"}
+
+    async def fail_bulk(self, request: Request) -> object:
+        """Let the next bulk operation that begins fail after so many objects or lines."""
+        body = await json_object(request)
+        after, code = body.get("after", 0), body.get("errorCode", "INTERNAL_SERVER_ERROR")
+        if not isinstance(after, int) or isinstance(after, bool) or after < 0:
+            raise BadInputError(f"after: {after!r} is not a whole number of zero or more")
+        self._shop.bulk.fail_next(Failure(after, str(code)))
+        return {"after": after, "errorCode": code}
+
+    async def expire_bulk(self, request: Request) -> object:
+        """Let the result of a completed bulk operation be too old to be kept."""
+        parsed = parse_gid(request.path_params["id"])
+        number = whole_number(request.path_params["id"]) if parsed is None else parsed.number
+        self._shop.bulk.expire(number or 0)
+        return {"status": "EXPIRED"}
+
     async def bulk_result(self, request: Request) -> Response:
         """Send the result file of a completed bulk operation."""
         path = self._shop.bulk.result_file(request.path_params["name"])
@@ -137,7 +163,9 @@ class Control:
     # Both read from a snapshot, because on a large shop they take long enough to hold up writers.
     def _count(self) -> dict[str, object]:
         with self._shop.store.snapshot() as reader:
-            by_source = dict(reader.fetch_all("SELECT source, count(*) FROM journal GROUP BY source"))
+            of_variants = "SELECT source, count(*) FROM journal WHERE price_list_id IS NULL GROUP BY source"
+            by_source = dict(reader.fetch_all(of_variants))
+            fixed = reader.fetch_value("SELECT count(*) FROM journal WHERE price_list_id IS NOT NULL")
             return {
                 **self._shop.stats.as_json(),
                 "faults": self._shop.faults.hits.total(),
@@ -147,6 +175,7 @@ class Control:
                 "variants": reader.fetch_value("SELECT count(*) FROM variant"),
                 "accepted_variant_writes": by_source.get("api", 0),
                 "edits_by_hand": by_source.get("hand", 0),
+                "fixed_price_writes": fixed,
             }
 
     def _read_journal(self, after: int, limit: int) -> list[dict[str, Any]]:

@@ -21,9 +21,17 @@ from calibr_sandbox.config import MAX_QUERY_COST, PLANS, SandboxConfig
 from calibr_sandbox.context import RequestContext
 from calibr_sandbox.cost import actual_cost, requested_cost
 from calibr_sandbox.documents import Document, DocumentCache, RefusedDocumentError
-from calibr_sandbox.errors import ErrorBody, InvalidGlobalIdError, max_cost_exceeded, throttled, translate
+from calibr_sandbox.errors import (
+    ErrorBody,
+    InputTooLargeError,
+    InvalidGlobalIdError,
+    max_cost_exceeded,
+    throttled,
+    translate,
+)
 from calibr_sandbox.faults import Fault, FaultKind, Faults
 from calibr_sandbox.fields import ShopContext
+from calibr_sandbox.staged_uploads import StagedUploads
 from calibr_sandbox.stats import Stats
 from calibr_sandbox.store import Store
 from calibr_sandbox.throttle import Bucket
@@ -33,6 +41,7 @@ from calibr_sandbox.webhooks import Webhooks
 
 _MAX_BODY: Final = 5_000_000
 _MAX_HEADER: Final = 120
+_WHOLE: Final = (InvalidGlobalIdError, InputTooLargeError)
 
 
 @dataclass(slots=True)
@@ -43,6 +52,7 @@ class Shop:
     store: Store
     schema: GraphQLSchema
     bulk: BulkOperations
+    staged: StagedUploads
     webhooks: Webhooks
     faults: Faults
     access: Access
@@ -108,6 +118,7 @@ class _Call:
             document = self._documents.prepare(query, operation)
             variables = document.complete(sent)
             document.check_sizes(variables)
+            self._documents.check_types(document, variables)
         except _BadBodyError as error:
             return self._json({"errors": {"query": str(error)}}, status=400)
         except RefusedDocumentError as error:
@@ -147,7 +158,16 @@ class _Call:
         shop = self._shop
         base_url = str(self._request.base_url).rstrip("/")
         shown = ShopContext(shop.config, shop.store, base_url, prepared.caller.scopes)
-        context = RequestContext(shown, shop.store, shop.bulk, shop.webhooks, prepared.writer)
+        context = RequestContext(
+            shown,
+            shop.store,
+            shop.bulk,
+            shop.staged,
+            shop.webhooks,
+            prepared.writer,
+            shop.webhooks.products_changed,
+            self._headers["X-Shopify-API-Version"],
+        )
         result = execute_sync(
             shop.schema,
             prepared.document.ast,
@@ -222,7 +242,7 @@ def _refused_as_a_whole(result: ExecutionResult) -> list[ErrorBody]:
     errors = result.errors or []
     if result.data is None and errors and all(error.path is None for error in errors):
         return [translate(error) for error in errors]
-    return [translate(error) for error in errors if isinstance(error.original_error or error, InvalidGlobalIdError)]
+    return [translate(error) for error in errors if isinstance(error.original_error or error, _WHOLE)]
 
 
 def _body(result: ExecutionResult) -> dict[str, Any]:

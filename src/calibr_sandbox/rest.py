@@ -7,7 +7,7 @@ from starlette.routing import Route
 
 from calibr_sandbox.access import BAD_TOKEN, Access
 from calibr_sandbox.config import SandboxConfig
-from calibr_sandbox.fields import SHOP_CREATED_AT, SHOP_NUMBER
+from calibr_sandbox.fields import SHOP_CREATED_AT, SHOP_ID
 from calibr_sandbox.store import Store
 from calibr_sandbox.versions import served_version
 
@@ -34,7 +34,7 @@ class Rest:
             return _json({"errors": "Not Found"}, 404, {})
         config = self._config
         described = {
-            "id": SHOP_NUMBER,
+            "id": SHOP_ID,
             "name": config.shop_name,
             "domain": config.shop_domain,
             "myshopify_domain": config.shop_domain,

@@ -66,11 +66,17 @@ def _tag(_operator: str, value: str) -> Filter:
     return Filter(sql, (value,))
 
 
+def _sku(_operator: str, value: str) -> Filter:
+    sql = "EXISTS (SELECT 1 FROM variant s WHERE s.product_id = p.id AND s.sku = ? COLLATE NOCASE)"
+    return Filter(sql, (value,))
+
+
 _SHARED: Final = {"vendor": _text("p.vendor"), "product_type": _text("p.product_type"), "tag": _tag}
 PRODUCT_FIELDS: Final = _SHARED | {
     "id": _number("p.id"),
     "handle": _text("p.handle"),
     "title": _text("p.title"),
+    "sku": _sku,
     "status": _text("p.status"),
     "created_at": _time("p.created_at", "created_at"),
     "updated_at": _time("p.updated_at", "updated_at"),
@@ -83,10 +89,28 @@ VARIANT_FIELDS: Final = _SHARED | {
     "title": _text("v.title"),
     "updated_at": _time("v.updated_at", "updated_at"),
 }
+
+
+def _contains(column: str) -> Callable[[str, str], Filter]:
+    """A title is found by any part of it."""
+    return lambda _operator, value: Filter(f"instr(lower({column}), lower(?)) > 0", (value,))
+
+
+MARKET_FIELDS: Final = {
+    "id": _number("m.id"),
+    "name": _contains("m.name"),
+    "status": _text("m.status"),
+}
+CATALOG_FIELDS: Final = {
+    "id": _number("c.id"),
+    "title": _contains("c.title"),
+    "status": _text("c.status"),
+}
+PRICE_FIELDS: Final = {"product_id": _number("v.product_id"), "variant_id": _number("v.id")}
 BULK_FIELDS: Final = {
     "id": _number("id"),
     "status": _text("status"),
-    "operation_type": lambda _operator, value: Filter("'query' = ? COLLATE NOCASE", (value,)),
+    "operation_type": _text("type"),
     "created_at": _time("created_at", "created_at"),
 }
 

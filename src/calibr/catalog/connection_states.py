@@ -48,7 +48,7 @@ RECOVER = _step(_S.ACTIVE, "recovered", _S.FAILING)
 PROVE = _step(_S.ACTIVE, "recovered", _S.FAILING, _S.UNAUTHORIZED, _S.UNINSTALLED)
 """A check was answered: that our credential is good (again) is seen, not believed."""
 FAIL = _step(_S.FAILING, "failing", _S.ACTIVE)
-REFUSE = _step(_S.UNAUTHORIZED, "unauthorized", _S.PENDING, _S.ACTIVE, _S.FAILING)
+REFUSE = _step(_S.UNAUTHORIZED, "unauthorized", _S.ACTIVE, _S.FAILING)
 UNINSTALL = _step(_S.UNINSTALLED, "uninstalled", _S.PENDING, _S.ACTIVE, _S.FAILING, _S.UNAUTHORIZED)
 DISABLE = _step(_S.DISABLED, "disabled", *(set(_S) - {_S.DISABLED}))
 ENABLE = _step(_S.ACTIVE, "enabled", _S.DISABLED)

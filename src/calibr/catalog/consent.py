@@ -16,7 +16,7 @@ from typing import Final
 from uuid import UUID
 
 from calibr.catalog.connection_states import AUTHORIZE
-from calibr.catalog.connection_steps import take_step
+from calibr.catalog.connection_steps import is_usable, take_step
 from calibr.catalog.grants import keep_issued
 from calibr.catalog.model import Connection
 from calibr.catalog.reads import get_connection
@@ -26,6 +26,7 @@ from calibr.catalog.repository_grants import (
     insert_consent,
     lock_account,
     lock_grant,
+    update_grant,
     use_consent,
 )
 from calibr.catalog.service import Connectors, open_connector
@@ -61,7 +62,7 @@ def request_consent(
         raise Conflict("connection.disabled", f"The connection {known.name!r} is disabled; enable it first.")
     connector = open_connector(session, connection_id, vault, connectors, any_state=True)
     try:
-        state = _new_state(session.tenant_id, connection_id, vault)
+        state = _new_state(session, connection_id, vault)
         url = _asks(connector).consent_url(redirect_uri, state)
     finally:
         connector.close()
@@ -111,10 +112,14 @@ def _keep(
 
 
 def _require_free(session: Session, connection_id: ConnectionId, account: str) -> None:
+    """Nobody else holds the account, or one that is of no use and gives it up: its pair ends in any case."""
     holder = lock_account(session, account)
-    if holder not in {None, connection_id}:
+    if holder is None or holder == connection_id:
+        return
+    if is_usable(get_connection(session, holder)):
         text = f"Connection {holder} holds the tokens of the same app in the same store; each would end the other's."
         raise Conflict("connection.shop_taken", text)
+    update_grant(session, holder, {"account": None})
 
 
 def _asks(connector: Connector) -> AsksForConsent:
@@ -124,8 +129,8 @@ def _asks(connector: Connector) -> AsksForConsent:
     return connector
 
 
-def _new_state(tenant_id: TenantId, connection_id: ConnectionId, vault: Vault) -> str:
-    text = f"{tenant_id.hex}{connection_id.hex}.{secrets.token_urlsafe(32)}"
+def _new_state(session: Session, connection_id: ConnectionId, vault: Vault) -> str:
+    text = f"{session.tenant_id.hex}{connection_id.hex}.{secrets.token_urlsafe(32)}"
     return f"{text}.{vault.sign(_PURPOSE, text)}"
 
 

@@ -19,7 +19,14 @@ from calibr.catalog import repository
 from calibr.catalog.connection_states import REFUSE
 from calibr.catalog.connection_steps import require_open, take_step
 from calibr.catalog.reads import get_connection
-from calibr.catalog.repository_grants import Grant, find_grant, lock_grant, update_grant, upsert_secrets
+from calibr.catalog.repository_grants import (
+    Grant,
+    find_grant,
+    find_secrets_revision,
+    lock_grant,
+    update_grant,
+    upsert_secrets,
+)
 from calibr.connectors.port.credentials import Credential, Issue, Issued
 from calibr.core.errors import CalibrError, Unavailable, Upstream
 from calibr.core.ids import ConnectionId
@@ -46,6 +53,8 @@ class GrantKeeper:
     again: Callable[[], AbstractContextManager[Session]]
     connection_id: ConnectionId
     vault: Vault
+    secrets_revision: int = 0
+    """Of the secrets that its connector was opened with."""
     any_state: bool = False
 
     def current(self) -> Credential | None:
@@ -74,9 +83,14 @@ class GrantKeeper:
         return renewed
 
     def refused(self, code: str, message: str) -> None:
-        """Make the connection `unauthorized`. A database that is away does not hide why this was called."""
+        """Make the connection `unauthorized`, unless a person gave another credential since its connector was opened.
+
+        A database that is away does not hide why this was called.
+        """
         try:
             with self.again() as session:
+                if find_secrets_revision(session, self.connection_id) != self.secrets_revision:
+                    return
                 take_step(session, self.connection_id, REFUSE, {"code": code, "message": scrub(message)})
         except (CalibrError, SQLAlchemyError) as error:
             _log.warning("connection.refusal_not_noted", connection_id=str(self.connection_id), error=repr(error))

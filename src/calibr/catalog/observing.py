@@ -37,7 +37,7 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PriceStanding:
-    """What is known of one listing. No product: it is not known; `in_flight`: a write to it is on its way."""
+    """What is known of one listing. No product: it is not known; `in_flight`: a write of `sent` is on its way."""
 
     external_id: str
     product_id: ProductId | None
@@ -45,6 +45,11 @@ class PriceStanding:
     price: Price | None
     valid_from: datetime | None
     in_flight: bool
+    sent: Price | None
+
+    def is_as_known(self, price: Price | None) -> bool:
+        """Whether a store that shows this price shows nothing new: the price in force, or the echo of our own write."""
+        return price == self.price or (self.in_flight and price == self.sent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +128,7 @@ def _sort(found: _Sorted, standing: PriceStanding, reading: Reading) -> None:
             found.gone.append(standing)
         else:
             found.unknown.append(standing.external_id)
-    elif _shown(reading, standing) == standing.price:
+    elif standing.is_as_known(_shown(reading, standing)):
         pass
     elif standing.in_flight or (standing.valid_from is not None and standing.valid_from >= reading.read_from):
         found.too_early.append(standing.external_id)
@@ -135,7 +140,13 @@ def _standing(row: RowMapping) -> PriceStanding:
     price = None if row["unit_amount"] is None else (row["unit_amount"], row["compare_at"])
     product_id = None if row["product_id"] is None else ProductId(row["product_id"])
     return PriceStanding(
-        row["external_id"], product_id, bool(row["active"]), price, row["valid_from"], bool(row["in_flight"])
+        external_id=row["external_id"],
+        product_id=product_id,
+        is_active=bool(row["active"]),
+        price=price,
+        valid_from=row["valid_from"],
+        in_flight=bool(row["in_flight"]),
+        sent=None if row["sent_amount"] is None else (row["sent_amount"], row["sent_compare_at"]),
     )
 
 

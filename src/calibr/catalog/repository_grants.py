@@ -61,6 +61,18 @@ def lock_grant(session: Session, connection_id: ConnectionId) -> Grant:
     return _grant(session.execute(query).one())
 
 
+def find_secrets_revision(session: Session, connection_id: ConnectionId) -> int:
+    """How often a person gave the connection another credential."""
+    query = select(store_grant.c.secrets_revision).where(store_grant.c.connection_id == connection_id)
+    return session.execute(query).scalar_one_or_none() or 0
+
+
+def end_issued(session: Session, connection_id: ConnectionId) -> None:
+    """What was issued for the credential so far is not used any more. The grant is locked."""
+    revision = store_grant.c.secrets_revision + 1
+    update_grant(session, connection_id, {"expires_at": session.now, "secrets_revision": revision})
+
+
 def update_grant(session: Session, connection_id: ConnectionId, values: Mapping[str, Any]) -> None:
     """Change the grant of a connection."""
     session.execute(update(store_grant).where(store_grant.c.connection_id == connection_id).values(**values))

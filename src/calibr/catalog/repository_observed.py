@@ -13,12 +13,12 @@ from calibr.db import Session
 
 _STANDINGS = text("""
   select n.external_id, l.product_id, l.active, v.unit_amount, v.compare_at, v.valid_from,
-    exists (select from calibr.price_in_flight f
-            where f.price_list_id = :list and f.product_id = l.product_id) as in_flight
+    f.product_id is not null as in_flight, f.after_amount as sent_amount, f.after_compare_at as sent_compare_at
   from unnest(cast(:external_ids as text[])) n(external_id)
   left join calibr.listing l on l.connection_id = :connection and l.external_id = n.external_id
   left join calibr.price_version v
-    on v.price_list_id = :list and v.product_id = l.product_id and v.ends_at = 'infinity'""")
+    on v.price_list_id = :list and v.product_id = l.product_id and v.ends_at = 'infinity'
+  left join calibr.price_in_flight f on f.price_list_id = :list and f.product_id = l.product_id""")
 _CLOSE = text("""
   update calibr.price_version v set valid_to = greatest(:now, v.valid_from + interval '1 microsecond')
   where v.price_list_id = :list and v.product_id = any(cast(:products as uuid[])) and v.ends_at = 'infinity'""")

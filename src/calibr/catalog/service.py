@@ -10,7 +10,7 @@ from calibr.catalog.connection_steps import require_open, require_usable, take_s
 from calibr.catalog.grants import ISSUED, GrantKeeper
 from calibr.catalog.model import Connection, SyncRun
 from calibr.catalog.reads import get_connection
-from calibr.catalog.repository_grants import lock_grant, update_grant, upsert_secrets
+from calibr.catalog.repository_grants import end_issued, find_secrets_revision, lock_grant, upsert_secrets
 from calibr.connectors.port import Connector, ConnectorFactory, Health
 from calibr.connectors.port.credentials import AsksForConsent, KeepsCredentials
 from calibr.core.errors import Conflict, Fault, Invalid
@@ -64,7 +64,7 @@ def replace_secrets(
     found = get_connection(session, connection_id)
     _factory(connectors, found.kind)(dict(found.config), dict(secrets)).close()
     lock_grant(session, connection_id)
-    update_grant(session, connection_id, {"expires_at": session.now})
+    end_issued(session, connection_id)
     upsert_secrets(session, connection_id, _sealed(session, connection_id, secrets, vault))
     fields: dict[str, Any] = {"fields": sorted(secrets)}
     emit(session, Event("connection.secrets_replaced", "connection", str(connection_id), fields))
@@ -90,7 +90,8 @@ def open_connector(
     secrets = connection_secrets(session, connection_id, vault)
     connector = _factory(connectors, found.kind)(dict(found.config), secrets)
     if isinstance(connector, KeepsCredentials):
-        connector.use_keeper(GrantKeeper(session.again, connection_id, vault, any_state))
+        revision = find_secrets_revision(session, connection_id)
+        connector.use_keeper(GrantKeeper(session.again, connection_id, vault, revision, any_state))
     return connector
 
 

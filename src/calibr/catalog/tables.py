@@ -61,6 +61,7 @@ store_grant = Table(
     Column("tenant_id", Uuid, primary_key=True),
     Column("connection_id", Uuid, primary_key=True),
     Column("generation", BigInteger, nullable=False),
+    Column("secrets_revision", BigInteger, nullable=False),
     Column("account", Text),
     Column("scopes", ARRAY(Text), nullable=False),
     Column("obtained_at", _AT),

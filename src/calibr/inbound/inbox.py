@@ -139,7 +139,7 @@ class _Batch:
         for delivery, notice in notices:
             wanted = self._wanted(notice, ours.get(notice.group_external_id, ()), known)
             if any(known[i].in_flight for i in wanted):
-                self.outcomes.append(_later(delivery, IN_FLIGHT))
+                self.outcomes.append(_later(delivery, IN_FLIGHT, attempts=None))
             elif not wanted:
                 self.outcomes.append(Outcome(delivery.delivery_id))
             elif not asked or len(asked.keys() | set(wanted)) <= READ_AT_ONCE:
@@ -201,7 +201,7 @@ class _Batch:
             return _later(group.delivery, self.problem.message)
         if observed.too_early.isdisjoint(group.wanted):
             return Outcome(group.delivery.delivery_id)
-        return _later(group.delivery, IN_FLIGHT)
+        return _later(group.delivery, IN_FLIGHT, attempts=None)
 
     def _take_note(self, session: Session, delivery: StoredDelivery) -> Outcome:
         kind = delivery.kind
@@ -233,11 +233,12 @@ def _named(notice: GroupNotice) -> Iterable[str]:
 
 def _differs(shown: RemotePrice, known: PriceStanding) -> bool:
     price = None if shown.unit_amount is None else (shown.unit_amount, shown.compare_at)
-    return price != known.price
+    return not known.is_as_known(price)
 
 
-def _later(delivery: StoredDelivery, reason: str) -> Outcome:
-    if delivery.attempt + 1 >= ATTEMPTS:
+def _later(delivery: StoredDelivery, reason: str, *, attempts: int | None = ATTEMPTS) -> Outcome:
+    """Another time; after so many it has failed for good (None: never, since what it waits for comes to an end)."""
+    if attempts is not None and delivery.attempt + 1 >= attempts:
         return Outcome(delivery.delivery_id, error=reason)
     delay = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(delivery.attempt, 20))
     return Outcome(delivery.delivery_id, delay_s=delay, error=reason)

@@ -57,7 +57,7 @@ def main() -> None:
         factory = {"shopify": partial(create, allow_loopback=True)}
         connector = open_connector(session, connection_id, vault, factory)
         DyingKeeper.dies = task.dies
-        keeper = DyingKeeper(session.again, connection_id, vault)
+        keeper = DyingKeeper(session.again, connection_id, vault, 0)
     if not isinstance(connector, ShopifyConnector):
         raise TypeError(connector)
     connector.use_keeper(keeper)

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from merchants import CONSENT, CREDENTIALS, Merchant, changed
+from merchants import CONSENT, CREDENTIALS, Merchant, changed, id_of
 from rest import Team
 from sqlalchemy import text
 
+from calibr.catalog import mark_uninstalled
 from calibr.connectors.port import PriceWrite, WriteOutcome
 from calibr.core.errors import Upstream
 from calibr.db import Database
@@ -256,6 +257,48 @@ def test_two_connections_cannot_hold_the_same_pair(merchant: Merchant) -> None:
 
     assert (refused.status_code, refused.json()["code"]) == (409, "connection.shop_taken")
     assert merchant.state(second) == "pending"
+
+
+def test_what_a_removed_app_held_may_be_taken_over(merchant: Merchant, database: Database) -> None:
+    first, second = merchant.connected_by_consent("One"), merchant.connect(CONSENT, name="Two")
+    with database.session(merchant.context()) as session:
+        assert mark_uninstalled(session, id_of(first))
+
+    assert httpx2.get(merchant.consent(second), trust_env=False).status_code == 200
+
+    assert merchant.check(second)["state"] == "active"
+    assert merchant.state(first) == "uninstalled"
+    taken = httpx2.get(merchant.consent(first), trust_env=False)
+    assert taken.json()["code"] == "connection.shop_taken"
+
+
+def test_a_check_of_a_connection_that_waits_leaves_it_waiting(merchant: Merchant, database: Database) -> None:
+    connection = merchant.connect(CONSENT)
+
+    checked = merchant.check(connection)
+
+    assert checked["state"] == "pending"
+    assert "has not agreed yet" in checked["health"]["problems"][0]
+    assert merchant.events(database, "connection.unauthorized") == []
+
+
+def test_a_worker_that_still_has_the_old_secret_does_not_stop_the_new_one(
+    merchant: Merchant, database: Database, services: ApiServices
+) -> None:
+    connection = merchant.connect(CREDENTIALS)
+    worker = merchant.open(database, connection, services.vault, services.connectors)
+    assert worker.check().ok
+    merchant.in_store("app/secret", {"client_secret": "shpss_rotated"})
+    merchant.ask(connection, "secrets", secrets={"client_secret": "shpss_rotated"})
+    assert merchant.check(connection)["state"] == "active"
+    merchant.revoke_all()
+
+    health = worker.check()
+    worker.close()
+
+    assert not health.ok
+    assert merchant.state(connection) == "active"
+    assert merchant.check(connection)["health"]["ok"]
 
 
 def test_a_repeat_of_the_request_does_not_show_the_address_again(merchant: Merchant) -> None:

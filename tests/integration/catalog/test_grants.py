@@ -39,7 +39,7 @@ class Issuer:
 
 def keeper_of(shop: Shop, vault: Vault = VAULT, *, any_state: bool = False) -> GrantKeeper:
     with shop.database.session(shop.tenant, role=Role.WORKER) as session:
-        return GrantKeeper(session.again, shop.connection.id, vault, any_state)
+        return GrantKeeper(session.again, shop.connection.id, vault, any_state=any_state)
 
 
 def test_nothing_is_kept_before_anything_was_issued(shop: Shop) -> None:
@@ -182,6 +182,17 @@ def test_a_refused_connection_is_told_once_and_without_credentials(shop: Shop) -
     (told,) = shop.events("connection.unauthorized")
     assert told == {"from": "active", "code": "upstream.unauthorized", "message": "Shopify refuses ***."}
     assert shop.rows("select state from calibr.connection") == [{"state": "unauthorized"}]
+
+
+def test_a_worker_with_an_old_secret_says_nothing_about_the_new_one(shop: Shop) -> None:
+    keeper = keeper_of(shop)
+    with shop.database.session(shop.tenant) as session:
+        fake = {"fake": lambda _config, _secrets: shop.store}
+        replace_secrets(session, shop.connection.id, {"access_token": "shpat_new"}, vault=VAULT, connectors=fake)
+
+    keeper.refused("upstream.unauthorized", "The old token is dead.")
+
+    assert shop.events("connection.unauthorized") == []
 
 
 def test_tokens_of_another_tenant_or_connection_do_not_open(

@@ -1,6 +1,7 @@
 """A running sandbox for tests, and where the recordings of a real store are."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +13,7 @@ from calibr_sandbox.config import SandboxConfig
 from calibr_sandbox.testing import SMALL_SHOP, StartedSandbox, Starter, started_sandbox
 
 _ROOT = Path(__file__).parents[3]
+sys.path.insert(0, str(_ROOT / "tests" / "support"))
 
 
 @pytest.fixture
@@ -19,10 +21,12 @@ def start(tmp_path: Path) -> Iterator[Starter]:
     """Start sandboxes; keyword arguments go to the configuration, `products` is what is in the shop."""
     with ExitStack() as stack:
 
-        def begin(products: tuple[NewProduct, ...] = SMALL_SHOP, **fields: object) -> StartedSandbox:
+        def begin(
+            products: tuple[NewProduct, ...] = SMALL_SHOP, certificates: Path | None = None, **fields: object
+        ) -> StartedSandbox:
             settings = {"db": tmp_path / "shop.db", "bulk_delay_s": 0.0} | fields
             config = SandboxConfig(**settings)  # type: ignore[arg-type]
-            return stack.enter_context(started_sandbox(config, products))
+            return stack.enter_context(started_sandbox(config, products, certificates))
 
         yield begin
 

@@ -1,6 +1,7 @@
 """The OAuth grants: each way to a token, how long it lives, what ends it, and what it may do."""
 
 import http.client
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -117,9 +118,9 @@ def test_the_merchant_is_sent_back_with_a_signed_code_that_works_once(sandbox: S
     told = dict(parse_qsl(urlsplit(location).query))
     assert status == 302
     assert location.startswith("https://app.example/back?x=1&")
-    assert (told.pop("x"), told["state"], told["shop"]) == ("1", "s t&%1", "calibr-sandbox.myshopify.com")
+    assert (told["x"], told["state"], told["shop"]) == ("1", "s t&%1", "calibr-sandbox.myshopify.com")
     assert told.pop("hmac") == sign_query(told, DEFAULT_CLIENT_SECRET)
-    assert set(told) == {"code", "host", "shop", "state", "timestamp"}
+    assert set(told) == {"code", "host", "shop", "state", "timestamp", "x"}
     status, granted = ask(**CLIENT, code=told["code"])
     assert status == 200
     assert "expires_in" not in granted
@@ -452,3 +453,20 @@ def test_the_shop_is_described_over_rest(unchanged: StartedSandbox) -> None:
     assert answer.body["shop"]["myshopify_domain"] == "calibr-sandbox.myshopify.com"
     with SandboxClient(unchanged.url, "shpat_wrong") as client:
         assert client.request("GET", "/admin/api/2025-07/shop.json").status == 401
+
+
+def test_a_bulk_query_without_its_scope_fails(start: Starter) -> None:
+    sandbox = start(scopes=("read_inventory",))
+    run = (
+        'mutation { bulkOperationRunQuery(query: "{ products { edges { node { id } } } }") { userErrors { message } } }'
+    )
+    assert sandbox.client.graphql(run).data["bulkOperationRunQuery"]["userErrors"] == []
+
+    found: dict[str, Any] = {}
+    for _ in range(500):
+        found = sandbox.client.graphql("{ currentBulkOperation { status errorCode } }").data["currentBulkOperation"]
+        if found["status"] not in {"CREATED", "RUNNING"}:
+            break
+        time.sleep(0.01)
+
+    assert found == {"status": "FAILED", "errorCode": "ACCESS_DENIED"}

@@ -1,7 +1,7 @@
 """Our part of the schema says the same as the published one, field by field."""
 
 import re
-from importlib.resources import files
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,16 @@ from graphql import (
     InterfaceTypeDefinitionNode,
     NonNullTypeNode,
     ObjectTypeDefinitionNode,
+    ObjectTypeExtensionNode,
     ScalarTypeDefinitionNode,
     TypeDefinitionNode,
+    UnionTypeDefinitionNode,
     parse,
     print_ast,
 )
 
 from calibr_sandbox.money import CURRENCIES
+from calibr_sandbox.schema import sources
 
 Types = dict[str, TypeDefinitionNode]
 
@@ -31,7 +34,16 @@ def _types(document: DocumentNode) -> Types:
 
 @pytest.fixture(scope="module")
 def ours() -> Types:
-    return _types(parse(files("calibr_sandbox").joinpath("schema.graphql").read_text(encoding="utf-8")))
+    """All parts of our schema, with the fields that one part adds to the types of another."""
+    document = parse("\n".join(sources()))
+    types = _types(document)
+    for node in document.definitions:
+        if isinstance(node, ObjectTypeExtensionNode):
+            extended = types[node.name.value]
+            assert isinstance(extended, ObjectTypeDefinitionNode)
+            fields = (*(extended.fields or ()), *(node.fields or ()))
+            types[node.name.value] = replace(extended, fields=fields)
+    return types
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +52,9 @@ def published(shared_data: Path, ours: Types) -> Types:
     text = (shared_data / "shopify" / "admin_schema_2026-10.graphql").read_text(encoding="utf-8")
     bare = re.sub(r'"""(?:.|\n)*?"""', "", text)
     wanted = "|".join(ours)
-    pattern = rf"^(?:scalar (?:{wanted})$|(?:type|enum|input|interface) (?:{wanted})\b.*?^\}})"
+    pattern = (
+        rf"^(?:scalar (?:{wanted})$|union (?:{wanted}) = [^\n]*$|(?:type|enum|input|interface) (?:{wanted})\b.*?^\}})"
+    )
     blocks = [match[0] for match in re.finditer(pattern, bare, re.MULTILINE | re.DOTALL)]
     return _types(parse("\n".join(blocks)))
 
@@ -48,6 +62,8 @@ def published(shared_data: Path, ours: Types) -> Types:
 def _members(node: TypeDefinitionNode) -> dict[str, Any]:
     if isinstance(node, EnumTypeDefinitionNode):
         return {value.name.value: value for value in node.values or ()}
+    if isinstance(node, UnionTypeDefinitionNode):
+        return {kind.name.value: kind for kind in node.types or ()}
     assert isinstance(node, ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode | InputObjectTypeDefinitionNode)
     return {field.name.value: field for field in node.fields or ()}
 

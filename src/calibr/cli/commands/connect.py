@@ -121,7 +121,9 @@ def _method(chosen: Method | None, client_id: str | None, credentials: Credentia
     kind = credentials.kind()
     method = chosen or (Method.TOKEN if kind == "token" else Method.CLIENT_CREDENTIALS if client_id or kind else None)
     if method is not None and kind not in {None, "token" if method is Method.TOKEN else "secret"}:
-        raise CliError(f"--method {method} takes a {SECRET_NAMES[method]}, and --{kind}-... gives another thing")
+        raise CliError(
+            f"--method {method} takes its {SECRET_NAMES[method]}; --{kind}-stdin and --{kind}-env give another thing"
+        )
     if method is Method.TOKEN and client_id:
         raise CliError("--client-id belongs to an app; --method token has none")
     return method

@@ -208,6 +208,16 @@ class ShopifyClient:
         with _translated(None), self._http.stream("GET", url, headers=dict(headers)) as response:
             yield response
 
+    def upload(self, url: str, fields: Mapping[str, str], name: str, content: bytes, until: float) -> int:
+        """Post a form with a file as its last part, without the token; returns the HTTP status.
+
+        Raises `CallError` if the address cannot be reached, or not in time.
+        """
+        ways = {"trace": _LastLook(self.throttle.clock, until)}
+        with _translated(None):
+            files = {"file": (name, content, "text/jsonl")}
+            return self._http.post(url, data=dict(fields), files=files, extensions=ways).status_code
+
     def _exchange(self, document: Document, body: bytes, until: float, token: Held) -> Answer:
         started = self.throttle.clock()
         headers = {"Content-Type": "application/json"}

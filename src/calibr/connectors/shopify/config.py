@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from calibr.connectors.port import WritePath
 from calibr.connectors.shopify.methods import AppAuth, AuthMethod, parse_auth
 from calibr.core.errors import Fault, Invalid
 
@@ -16,7 +17,10 @@ API_VERSIONS: Final = ("2026-07", "2026-10")
 DEFAULT_API_VERSION: Final = "2026-10"
 
 _STORE_HOST: Final = re.compile(r"[a-z0-9][a-z0-9-]*\.myshopify\.com")
-_CONFIG_FIELDS: Final = frozenset({"shop_url", "api_version", "auth"})
+WRITE_PATHS: Final = ("auto", *WritePath)
+"""How prices are written: as the cost model says, or always in one way."""
+
+_CONFIG_FIELDS: Final = frozenset({"shop_url", "api_version", "write_path", "auth"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,8 @@ class StoreConfig:
     api_version: str
     is_loopback: bool
     access_token: str | None = field(default=None, repr=False)
+    write_path: WritePath | None = None
+    """None: as the cost model says."""
     app: AppAuth | None = None
 
     @property
@@ -48,11 +54,15 @@ def parse_config(config: Mapping[str, object], secrets: Mapping[str, str]) -> St
     version = config.get("api_version", DEFAULT_API_VERSION)
     if version not in API_VERSIONS:
         faults.append(Fault("$.config.api_version", _shown(version), f"must be one of {', '.join(API_VERSIONS)}"))
+    path = config.get("write_path", "auto")
+    if path not in WRITE_PATHS:
+        faults.append(Fault("$.config.write_path", _shown(path), f"must be one of {', '.join(WRITE_PATHS)}"))
     auth = parse_auth(config.get("auth"), secrets, faults)
     if faults or origin is None or not isinstance(version, str) or auth is None:
         sentence = "; ".join(f"{fault.path.rpartition('.')[2]} {fault.rule}" for fault in faults)
         raise Invalid("connection.config", f"The Shopify connection is not valid: {sentence}.", faults=tuple(faults))
-    return StoreConfig(origin.url, version, origin.is_loopback, auth.token, auth.app)
+    forced = None if path == "auto" else WritePath(str(path))
+    return StoreConfig(origin.url, version, origin.is_loopback, auth.token, forced, auth.app)
 
 
 @dataclass(frozen=True, slots=True)

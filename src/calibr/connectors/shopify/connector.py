@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,7 @@ import httpx2
 
 from calibr.connectors.port import (
     BasePriceList,
+    BulkWriter,
     Capability,
     CatalogStream,
     Estimate,
@@ -24,10 +26,12 @@ from calibr.connectors.port.webhooks import RemoteWebhook
 from calibr.connectors.shopify.bucket import BucketView
 from calibr.connectors.shopify.bulk import BulkQuery
 from calibr.connectors.shopify.bulk_rows import stream
+from calibr.connectors.shopify.bulk_write import BulkPriceWriter
 from calibr.connectors.shopify.client import CALL_S, CallTimes, ShopifyClient
 from calibr.connectors.shopify.config import StoreConfig
 from calibr.connectors.shopify.documents import CATALOG, UPDATE_PRICES
 from calibr.connectors.shopify.download import download
+from calibr.connectors.shopify.errors import CallError
 from calibr.connectors.shopify.estimates import Pace, estimate
 from calibr.connectors.shopify.health import check
 from calibr.connectors.shopify.methods import AuthMethod
@@ -82,6 +86,7 @@ class ShopifyConnector:
         self._reader = PriceReader(self._client, self._currency, self._pool)
         self._writer = PriceWriter(self._client, self._currency, self._pool)
         self._bulk = BulkQuery(self._client)
+        self.bulk: BulkWriter | None = BulkPriceWriter(self._client, self._currency)
 
     def use_keeper(self, keeper: CredentialKeeper) -> None:
         """Take access tokens from `keeper`, which shares them with all other processes."""
@@ -130,24 +135,27 @@ class ShopifyConnector:
         """Read current prices. Raises `Upstream` if the store fails or means another currency."""
         return self._reader.read(external_ids, currency, self._until(self._send_window_s))
 
-    def write_prices(self, writes: Iterable[PriceWrite]) -> list[WriteResult]:
-        """Write absolute prices; one result per write, in order.
+    def write_prices(self, writes: Iterable[PriceWrite], *, until: float | None = None) -> list[WriteResult]:
+        """Write absolute prices; one result per write, in order. No request leaves after `until`.
 
         A failing connection is a `RETRY` (nothing sent) or `UNKNOWN` (sent, no answer) with its `upstream.*` code for
         each row. Raises `Invalid`, before anything is sent, if a listing comes twice.
         """
-        return self._writer.write(list(writes), self._until(self._send_window_s))
+        window = self._until(self._send_window_s)
+        return self._writer.write(list(writes), window if until is None else min(window, until))
 
     def estimate(self, rows_per_group: Sequence[int]) -> Estimate:
         """Estimate reading, writing and reading back, by what the store's answers said so far.
 
-        A connector that has not spoken to its store yet asks it once, since the rate differs tenfold between plans.
+        A connector that has not spoken to its store yet asks it once, since the rate differs tenfold between plans, and
+        nobody says what reading costs.
         """
         if not self._throttle.view().known:
-            self.check()
+            with suppress(CallError):  # without it, the estimate is on the careful side
+                self._reader.learn_cost(self._until(CHECK_WINDOW_S))
         latency_s = self._client.latencies_s.get(UPDATE_PRICES.name)
         pace = Pace(self._throttle.view(), latency_s, CALLS_AT_ONCE)
-        return estimate(rows_per_group, self._client.costs, pace)
+        return estimate(rows_per_group, self._client.costs, pace, self._client.config.write_path)
 
     def list_webhooks(self) -> Sequence[RemoteWebhook]:
         """List what this app gets from the store."""

@@ -76,6 +76,55 @@ BULK_OPERATION: Final = Document(
     """,
 )
 
+BULK_OPERATIONS: Final = Document(
+    "CalibrBulkOperations",
+    """
+    query CalibrBulkOperations($query: String!, $after: String) {
+      bulkOperations(first: 50, after: $after, query: $query, sortKey: CREATED_AT, reverse: true) {
+        nodes { id status errorCode objectCount fileSize url query }
+        pageInfo { hasNextPage endCursor }
+      }
+    }
+    """,
+)
+
+STAGE_UPLOAD: Final = Document(
+    "CalibrStageUpload",
+    """
+    mutation CalibrStageUpload($input: [StagedUploadInput!]!) {
+      stagedUploadsCreate(input: $input) {
+        stagedTargets { url parameters { name value } }
+        userErrors { field message }
+      }
+    }
+    """,
+)
+
+START_BULK_MUTATION: Final = Document(
+    "CalibrStartBulkMutation",
+    """
+    mutation CalibrStartBulkMutation($mutation: String!, $path: String!, $tag: String!) {
+      bulkOperationRunMutation(mutation: $mutation, stagedUploadPath: $path, clientIdentifier: $tag) {
+        bulkOperation { id status }
+        userErrors { field code message }
+      }
+    }
+    """,
+    may_repeat=False,
+)
+
+CANCEL_BULK: Final = Document(
+    "CalibrCancelBulk",
+    """
+    mutation CalibrCancelBulk($id: ID!) {
+      bulkOperationCancel(id: $id) {
+        bulkOperation { id status }
+        userErrors { field message }
+      }
+    }
+    """,
+)
+
 CATALOG: Final = Document(
     "CalibrCatalog",
     """
@@ -123,5 +172,6 @@ SUBSCRIBE_WEBHOOK: Final = Document(
 )
 
 ALL: Final = (
-    SHOP, CHECK, PRICES, UPDATE_PRICES, START_BULK_QUERY, BULK_OPERATION, CATALOG, WEBHOOKS, SUBSCRIBE_WEBHOOK,
-)  # fmt: skip
+    *(SHOP, CHECK, PRICES, UPDATE_PRICES, START_BULK_QUERY, BULK_OPERATION, BULK_OPERATIONS),
+    *(STAGE_UPLOAD, START_BULK_MUTATION, CANCEL_BULK, CATALOG, WEBHOOKS, SUBSCRIBE_WEBHOOK),
+)

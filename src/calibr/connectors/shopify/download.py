@@ -22,7 +22,7 @@ _OK, _PARTIAL, _RANGE_REFUSED = 200, 206, 416
 
 def download(client: ShopifyClient, url: str, path: Path, size: int | None, progress: Progress) -> None:
     """Write the file at `url` to `path`. Raises `CallError` and leaves no file if it cannot be had whole."""
-    _check_address(client, url)
+    require_address(client, url)
     try:
         with path.open("wb") as file:
             _fetch_whole(client, url, file, size, progress)
@@ -72,13 +72,13 @@ def _refused(status: int) -> CallError:
     return CallError(UNAVAILABLE, f"The result file cannot be fetched (HTTP {status}).", retryable=may_pass)
 
 
-def _check_address(client: ShopifyClient, url: str) -> None:
-    """Accept https, or plain http on this machine for a sandbox store: the answer must not send us elsewhere."""
+def require_address(client: ShopifyClient, url: str) -> None:
+    """Accept https, or plain http on this machine for a sandbox store: an answer must not send us elsewhere."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
     except ValueError as err:
-        raise CallError(PROTOCOL, "The address of the result file is malformed.") from err
+        raise CallError(PROTOCOL, "The address of a file is malformed.") from err
     is_sandbox = client.config.is_loopback and parts.scheme == "http" and is_loopback(host)
     if not (is_sandbox or (parts.scheme == "https" and host and not client.config.is_loopback)):
-        raise CallError(UNREACHABLE, f"The result file lies at an address that is not accepted ({parts.scheme}).")
+        raise CallError(UNREACHABLE, f"The store names an address for a file that is not accepted ({parts.scheme}).")

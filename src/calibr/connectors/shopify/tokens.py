@@ -6,7 +6,7 @@ Where it is kept, and that only one process at a time asks for a new one, is the
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final
 
@@ -29,7 +29,7 @@ LOOK_AGAIN_S: Final = 30.0
 class Held:
     """A token and until when it is used, by this process's clock."""
 
-    text: str
+    text: str = field(repr=False)
     generation: int
     renew_at: float
     dies_at: float

@@ -17,7 +17,7 @@ from graphql import (
 
 from calibr.connectors.shopify import documents
 from calibr.connectors.shopify.config import API_VERSIONS
-from calibr.connectors.shopify.documents import ALL, CATALOG, UPDATE_PRICES, Document
+from calibr.connectors.shopify.documents import ALL, CATALOG, START_BULK_MUTATION, UPDATE_PRICES, Document
 
 MAX_BULK_DOCUMENT_BYTES = 65_535
 
@@ -59,8 +59,8 @@ def test_a_document_is_one_operation_of_its_own_name(document: Document) -> None
     assert document.is_mutation == (operation.operation.value == "mutation")
 
 
-def test_writing_prices_is_the_one_thing_that_must_not_be_repeated() -> None:
-    assert [document for document in ALL if not document.may_repeat] == [UPDATE_PRICES]
+def test_writing_prices_on_either_path_is_all_that_must_not_be_repeated() -> None:
+    assert [document for document in ALL if not document.may_repeat] == [UPDATE_PRICES, START_BULK_MUTATION]
 
 
 def test_every_document_of_the_module_is_validated() -> None:

@@ -10,7 +10,7 @@ create function calibr.connection_may(source text, target text) returns boolean
 as $$ select (source, target) in (
   ('pending', 'active'), ('failing', 'active'), ('unauthorized', 'active'), ('uninstalled', 'active'),
   ('active', 'failing'),
-  ('pending', 'unauthorized'), ('active', 'unauthorized'), ('failing', 'unauthorized'),
+  ('active', 'unauthorized'), ('failing', 'unauthorized'),
   ('pending', 'uninstalled'), ('active', 'uninstalled'), ('failing', 'uninstalled'), ('unauthorized', 'uninstalled'),
   ('pending', 'disabled'), ('active', 'disabled'), ('failing', 'disabled'), ('unauthorized', 'disabled'),
   ('uninstalled', 'disabled'), ('disabled', 'active')) $$;
@@ -40,6 +40,7 @@ create table calibr.store_grant(
   tenant_id uuid not null,
   connection_id uuid not null,
   generation bigint not null default 0,        -- how many tokens this connection has had
+  secrets_revision bigint not null default 0,  -- how often a person gave another credential
   account text,                                -- of a rotating pair: two connections that shared it would end each other's
   scopes text[] not null default '{}',
   obtained_at timestamptz,

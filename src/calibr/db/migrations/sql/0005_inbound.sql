@@ -94,9 +94,10 @@ create unique index drift_open on calibr.drift(tenant_id, price_list_id, product
 create index drift_state on calibr.drift(tenant_id, state, id);
 grant select, insert, update, delete on calibr.drift to calibr_app, calibr_worker;
 
--- Prices that a store was just sent, or may have been: what it shows of them is our own write, or decided by its run.
+-- Prices that a store was just sent, or may have been. If it shows what was sent that is our own write; whatever else it shows
+-- is decided by its run.
 create view calibr.price_in_flight with (security_invoker = true, security_barrier = true) as
-  select tenant_id, price_list_id, product_id
+  select tenant_id, price_list_id, product_id, after_amount, after_compare_at
   from calibr.price_change_item
   where fence is not null and state in ('claimed', 'sending', 'unknown', 'retry_wait') and state in ('sending', 'unknown');
 grant select on calibr.price_in_flight to calibr_app, calibr_worker;
