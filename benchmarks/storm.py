@@ -15,6 +15,8 @@ from typing import Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import orjson
+
 from calibr_sandbox.config import DEFAULT_WEBHOOK_SECRET
 from calibr_sandbox.endpoint import Shop
 from calibr_sandbox.hand_edits import Edit, apply_edits
@@ -62,7 +64,7 @@ def brew(shop: Shop, variants: Sequence[int], *, deliveries: int, seed: int) -> 
         variant = chance.choice(variants)
         price = before[variant] if turn % EDITED_BACK == 0 else f"{chance.randrange(100, 99_999) / 100:.2f}"
         (row,) = apply_edits(shop.store, [Edit(str(variant), {"price": price})], "storm")
-        genuine.append(_signed(product_body(shop.store, row.product_id), chance))
+        genuine.append(_signed(orjson.dumps(product_body(shop.store, row.product_id)), chance))
     storm = genuine + chance.choices(genuine, k=repeated)
     storm += [_forged(chance.choice(genuine), chance) for _ in range(forged)]
     chance.shuffle(storm)

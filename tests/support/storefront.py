@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx2
+import orjson
 from rest import Team
 from sqlalchemy import text
 
@@ -162,7 +163,7 @@ class Storefront:
 
     def body(self, product: int) -> bytes:
         """What the store would send of a product as it is now."""
-        return product_body(self.sandbox.shop.store, product)
+        return orjson.dumps(product_body(self.sandbox.shop.store, product))
 
     def send(self, body: bytes, headers: Mapping[str, str] | None = None) -> httpx2.Response:
         return self.anonymous.post(self.path, content=body, headers=dict(headers or headers_of(body)))
