@@ -14,6 +14,7 @@ SMALL = {
     "ingest": ["--variants", "50000", "--no-judge"],
     "events": ["--rounds", "2", "--events", "2000", "--no-judge"],
     "sandbox_writes": [],
+    "webhook_storm": ["--deliveries", "1000", "--no-judge"],
     "writes": ["--variants", "5000", "--no-judge"],
 }
 

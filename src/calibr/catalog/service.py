@@ -87,16 +87,21 @@ def open_connector(
     found = get_connection(session, connection_id)
     if not any_state:
         require_open(found)
-    secrets = {
-        field: vault.open(SecretPlace(session.tenant_id, connection_id, field), value).reveal()
-        for field, value in repository.load_secrets(session, connection_id).items()
-        if not field.startswith(ISSUED)
-    }
+    secrets = connection_secrets(session, connection_id, vault)
     connector = _factory(connectors, found.kind)(dict(found.config), secrets)
     if isinstance(connector, KeepsCredentials):
         revision = find_secrets_revision(session, connection_id)
         connector.use_keeper(GrantKeeper(session.again, connection_id, vault, revision, any_state))
     return connector
+
+
+def connection_secrets(session: Session, connection_id: ConnectionId, vault: Vault) -> dict[str, str]:
+    """What a person gave as secrets of a connection, by field: for what opens its store, or judges what that sends."""
+    return {
+        field: vault.open(SecretPlace(session.tenant_id, connection_id, field), value).reveal()
+        for field, value in repository.load_secrets(session, connection_id).items()
+        if not field.startswith(ISSUED)
+    }
 
 
 def record_health(session: Session, connection_id: ConnectionId, health: Health) -> Connection:
@@ -128,6 +133,21 @@ def enable_connection(session: Session, connection_id: ConnectionId) -> Connecti
     if not take_step(session, connection_id, ENABLE):
         raise Conflict("connection.not_disabled", f"The connection {connection_id} is not disabled.")
     return get_connection(session, connection_id)
+
+
+def record_scopes(session: Session, connection_id: ConnectionId, health: Health) -> None:
+    """The store says that our scopes changed: keep what a check then found. Emits `connection.scopes_changed`."""
+    record_health(session, connection_id, health)
+    payload: dict[str, Any] = {"scopes": sorted(health.scopes), "problems": list(health.problems)}
+    emit(session, Event("connection.scopes_changed", "connection", str(connection_id), payload))
+
+
+def erase_connection(session: Session, connection_id: ConnectionId) -> None:
+    """Forget what a store told: secrets, configuration, and the texts of products that are listed nowhere else.
+
+    Amounts and ids stay: sealed plans and the event log refer to them. Not to be undone.
+    """
+    repository.erase(session, connection_id)
 
 
 def request_sync(session: Session, connection_id: ConnectionId, *, force: bool = False) -> SyncRun:

@@ -12,6 +12,7 @@ from calibr.cli.commands import (
     connect,
     connections,
     demo,
+    drift,
     events,
     look,
     rehearse,
@@ -55,6 +56,7 @@ def build(version: Callable[[bool], None]) -> Typer:
     app.add_typer(changes.build(), rich_help_panel=WORK)
     command(app, "products", panel=WORK)(catalog.products)
     app.add_typer(rules.app, rich_help_panel=WORK)
+    app.add_typer(drift.app, rich_help_panel=WORK)
     app.add_typer(look.audit, rich_help_panel=WORK)
     app.add_typer(look.schemas, rich_help_panel=WORK)
     app.add_typer(events.app, rich_help_panel=EVENTS)

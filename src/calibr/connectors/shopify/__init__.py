@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from calibr.connectors.shopify.client import CALL_S
 from calibr.connectors.shopify.config import parse_config
 from calibr.connectors.shopify.connector import KIND, ShopifyConnector
+from calibr.connectors.shopify.webhooks import ShopifyWebhooks
 from calibr.core.errors import Fault, Invalid
 
-__all__ = ["KIND", "ShopifyConnector", "create"]
+__all__ = ["KIND", "ShopifyConnector", "ShopifyWebhooks", "create"]
 
 
 def create(

@@ -22,6 +22,7 @@ from calibr.connectors.port import (
     WriteResult,
 )
 from calibr.connectors.port.credentials import CredentialKeeper, Issued
+from calibr.connectors.port.webhooks import RemoteWebhook
 from calibr.connectors.shopify.bucket import BucketView
 from calibr.connectors.shopify.bulk import BulkQuery
 from calibr.connectors.shopify.bulk_rows import stream
@@ -36,6 +37,7 @@ from calibr.connectors.shopify.health import check
 from calibr.connectors.shopify.methods import AuthMethod
 from calibr.connectors.shopify.oauth import OAuth
 from calibr.connectors.shopify.prices import PriceReader, ShopCurrency
+from calibr.connectors.shopify.subscriptions import list_webhooks, subscribe_webhook
 from calibr.connectors.shopify.throttle import Throttle
 from calibr.connectors.shopify.tokens import Tokens
 from calibr.connectors.shopify.writes import PriceWriter
@@ -154,6 +156,14 @@ class ShopifyConnector:
         latency_s = self._client.latencies_s.get(UPDATE_PRICES.name)
         pace = Pace(self._throttle.view(), latency_s, CALLS_AT_ONCE)
         return estimate(rows_per_group, self._client.costs, pace, self._client.config.write_path)
+
+    def list_webhooks(self) -> Sequence[RemoteWebhook]:
+        """List what this app gets from the store."""
+        return list_webhooks(self._client, self._until(self._send_window_s))
+
+    def subscribe_webhook(self, topic: str, url: str) -> None:
+        """Have a topic sent to an address; one that is sent there already changes nothing."""
+        subscribe_webhook(self._client, topic, url, self._until(self._send_window_s))
 
     def bucket(self) -> BucketView:
         """Describe the store's rate limit as of now, with the calls granted and refused so far."""

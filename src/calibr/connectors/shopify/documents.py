@@ -146,7 +146,32 @@ CATALOG: Final = Document(
 )
 """Runs as a bulk operation: only there may a connection stand without `first`."""
 
+WEBHOOKS: Final = Document(
+    "CalibrWebhooks",
+    """
+    query CalibrWebhooks($after: String) {
+      webhookSubscriptions(first: 100, after: $after) {
+        nodes { topic uri }
+        pageInfo { hasNextPage endCursor }
+      }
+    }
+    """,
+)
+
+# A subscription that exists already is refused, so that sending this twice makes one.
+SUBSCRIBE_WEBHOOK: Final = Document(
+    "CalibrSubscribeWebhook",
+    """
+    mutation CalibrSubscribeWebhook($topic: WebhookSubscriptionTopic!, $uri: String!) {
+      webhookSubscriptionCreate(topic: $topic, webhookSubscription: {uri: $uri, format: JSON}) {
+        webhookSubscription { id }
+        userErrors { field message }
+      }
+    }
+    """,
+)
+
 ALL: Final = (
     *(SHOP, CHECK, PRICES, UPDATE_PRICES, START_BULK_QUERY, BULK_OPERATION, BULK_OPERATIONS),
-    *(STAGE_UPLOAD, START_BULK_MUTATION, CANCEL_BULK, CATALOG),
+    *(STAGE_UPLOAD, START_BULK_MUTATION, CANCEL_BULK, CATALOG, WEBHOOKS, SUBSCRIBE_WEBHOOK),
 )

@@ -37,6 +37,8 @@ class Auth:
     app: AppAuth | None = None
 
 
+WEBHOOK_SECRETS: Final = ("client_secret", "previous_client_secret")
+"""What the app signs webhooks with, and before a rotation signed with; a pasted token needs them for webhooks only."""
 SECRET_OF: Final[Mapping[AuthMethod, str]] = {
     AuthMethod.TOKEN: "access_token",
     AuthMethod.CLIENT_CREDENTIALS: "client_secret",
@@ -82,9 +84,12 @@ def _secret(method: AuthMethod, secrets: Mapping[str, str], faults: list[Fault])
     wanted = SECRET_OF[method]
     # The value of an unknown secret is not shown: it may be a credential under a mistyped name.
     rule = f"is not known; {wanted} is"
-    faults += [Fault(f"$.secrets.{name}", None, rule) for name in sorted(secrets.keys() - {wanted})]
+    faults += [Fault(f"$.secrets.{name}", None, rule) for name in sorted(secrets.keys() - {wanted, *WEBHOOK_SECRETS})]
+    form = "must be 1 to 512 printable characters without spaces"
+    signing = sorted(secrets.keys() & set(WEBHOOK_SECRETS) - {wanted})
+    faults += [Fault(f"$.secrets.{name}", None, form) for name in signing if not _SECRET.fullmatch(secrets[name])]
     value = secrets.get(wanted)
     if isinstance(value, str) and _SECRET.fullmatch(value):
         return value
-    faults.append(Fault(f"$.secrets.{wanted}", None, "must be 1 to 512 printable characters without spaces"))
+    faults.append(Fault(f"$.secrets.{wanted}", None, form))
     return None
