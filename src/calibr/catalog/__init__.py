@@ -13,6 +13,7 @@ from calibr.catalog.model import (
     Product,
     ProductLabel,
     SyncFinding,
+    SyncMode,
     SyncRun,
     SyncSummary,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "ProductFilter",
     "ProductLabel",
     "SyncFinding",
+    "SyncMode",
     "SyncRun",
     "SyncSummary",
     "create_connection",

@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from calibr.catalog import repository
-from calibr.catalog.model import Connection, SyncRun
+from calibr.catalog.model import Connection, SyncMode, SyncRun
 from calibr.catalog.reads import get_connection
+from calibr.catalog.repository_readings import find_watermark
 from calibr.connectors.port import Connector, ConnectorFactory, Health
 from calibr.core.errors import Conflict, Fault, Invalid
 from calibr.core.ids import ConnectionId, new_uuid
@@ -69,20 +70,37 @@ def record_health(session: Session, connection_id: ConnectionId, health: Health)
     return get_connection(session, connection_id)
 
 
-def request_sync(session: Session, connection_id: ConnectionId, *, force: bool = False) -> SyncRun:
+def request_sync(
+    session: Session, connection_id: ConnectionId, *, force: bool = False, mode: SyncMode = SyncMode.AUTO
+) -> SyncRun:
     """Ask for a sync. Emits `sync.requested`; raises Conflict `sync.already_running` or `connection.disabled`.
 
-    `force` lets it make all listings vanish, which is otherwise taken for a mistake of the store.
+    `force` lets it make all listings vanish, which is otherwise taken for a mistake of the store; that needs a full
+    sync, so that Invalid `sync.mode` meets it with an incremental one. Conflict `sync.no_full_sync`: there is nothing
+    yet that changes could be added to.
     """
     known = get_connection(session, connection_id)
     if known.state == "disabled":
         raise Conflict("connection.disabled", f"The connection {known.name!r} is disabled.")
-    asked = repository.insert_sync(session, connection_id, forced=force)
+    if mode is SyncMode.INCREMENTAL:
+        _require_incremental(session, known, force=force)
+    wanted = SyncMode.FULL if force else mode
+    asked = repository.insert_sync(session, connection_id, forced=force, mode=wanted)
     if asked is None:
         raise Conflict("sync.already_running", f"A sync of {known.name!r} has not ended yet.")
-    payload: dict[str, Any] = {"connection_id": str(connection_id), "forced": force}
-    emit(session, Event("sync.requested", "sync", str(asked.id), payload))
+    payload: dict[str, Any] = {"connection_id": str(connection_id), "forced": force, "mode": wanted.value}
+    emit(session, Event("sync.requested", "sync", str(asked.id), payload, schema_version="1.1.0"))
     return asked
+
+
+def _require_incremental(session: Session, known: Connection, *, force: bool) -> None:
+    if force:
+        rule = "must be full or auto with force: what has vanished is only seen by reading everything"
+        raise Invalid("sync.mode", f"mode: 'incremental' {rule}.", faults=(Fault("$.mode", "incremental", rule),))
+    if find_watermark(session, known.id) is None:
+        raise Conflict(
+            "sync.no_full_sync", f"{known.name!r} was never read as a whole; an incremental sync can follow a full one."
+        )
 
 
 def _factory(connectors: Connectors, kind: str) -> ConnectorFactory:

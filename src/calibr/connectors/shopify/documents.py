@@ -54,7 +54,7 @@ UPDATE_PRICES: Final = Document(
     may_repeat=False,
 )
 
-# If its answer is lost, a second export runs beside the first, which ends by itself: that may be repeated.
+# Two exports do no harm, but each takes a slot: one whose answer was lost is looked for before it is started again.
 START_BULK_QUERY: Final = Document(
     "CalibrStartBulkQuery",
     """
@@ -144,9 +144,13 @@ CATALOG: Final = Document(
     }
     """,
 )
-"""Runs as a bulk operation: only there may a connection stand without `first`."""
+"""Runs as a bulk operation: only there may a connection stand without `first`. Each run has a name of its own."""
+
+COUNT_VARIANTS: Final = Document(
+    "CalibrCountVariants", "query CalibrCountVariants { productVariantsCount(limit: null) { count precision } }"
+)
 
 ALL: Final = (
     *(SHOP, CHECK, PRICES, UPDATE_PRICES, START_BULK_QUERY, BULK_OPERATION, BULK_OPERATIONS),
-    *(STAGE_UPLOAD, START_BULK_MUTATION, CANCEL_BULK, CATALOG),
+    *(STAGE_UPLOAD, START_BULK_MUTATION, CANCEL_BULK, CATALOG, COUNT_VARIANTS),
 )
