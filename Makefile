@@ -4,7 +4,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test check fmt bench chaos chaos-mutants golden lock docs clean
+.PHONY: help setup setup-dev demo test check conformance fmt bench chaos chaos-mutants golden lock docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ check: setup-dev ## format, lint, types, architecture, fast tests
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest -q -n $(WORKERS) tests/architecture tests/unit
+
+conformance: setup-dev ## replay recorded answers of real stores against the sandbox (DIR=folder of recordings)
+	@$(BIN)/python tests/conformance/run.py $(if $(DIR),"$(DIR)") $(ARGS)
 
 fmt: setup-dev ## format and fix what can be fixed
 	@$(BIN)/ruff format .

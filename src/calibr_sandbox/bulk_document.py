@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from graphql import (
+    REMOVE,
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
@@ -17,9 +18,12 @@ from graphql import (
     OperationType,
     SelectionSetNode,
     StringValueNode,
+    Visitor,
+    VisitorAction,
     get_named_type,
     parse,
     validate,
+    visit,
 )
 
 from calibr_sandbox.errors import translate
@@ -31,6 +35,18 @@ _MAX_CONNECTIONS: Final = 5
 _MAX_DEPTH: Final = 2
 _ROOTS: Final = {"products": ("Product", PRODUCT_FIELDS), "productVariants": ("ProductVariant", VARIANT_FIELDS)}
 _CHILDREN: Final = ("Product", "variants")
+_EMPTY_ROOTS: Final = frozenset(
+    {"abandonedCheckouts", "articles", "blogs", "collections", "companies", "customers", "deliveryProfiles"}
+    | {"discountNodes", "draftOrders", "files", "fulfillmentOrders", "giftCards", "metaobjects", "orders", "pages"}
+    | {"returns", "segments", "sellingPlanGroups", "subscriptionContracts", "urlRedirects"}
+)
+"""Connections of which a sandbox shop has no rows: an export of them is empty, whatever it selects."""
+_EMPTY_CHILDREN: Final = frozenset(
+    {"collections", "images", "media", "metafields", "resourcePublications", "resourcePublicationsV2"}
+    | {"sellingPlanGroups", "translations"}
+)
+_LISTS_ELSEWHERE: Final = frozenset({"fulfillments", "refunds", "returns", "suggestedRefund", "transactions"})
+"""List fields of objects that the sandbox does not have."""
 
 Projection = Callable[[Any, ShopContext], dict[str, Any]]
 """Turns a row into the object of one line."""
@@ -92,11 +108,21 @@ class _Reader:
             raise RefusedQueryError("Invalid operation type. Only `query` operations are supported.")
         self._roots = list(self._fields(operations[0].selection_set))
 
+    def leave_out_empty(self) -> None:
+        """Leave out the nested connections of which the shop has no rows. After the shape was checked."""
+        self._document = visit(self._document, _EmptyConnections())
+        self._fragments = {d.name.value: d for d in self._document.definitions if isinstance(d, FragmentDefinitionNode)}
+        (operation,) = (d for d in self._document.definitions if isinstance(d, OperationDefinitionNode))
+        self._roots = list(self._fields(operation.selection_set))
+
     def check(self) -> None:
         """Apply the rules of bulk queries, then the schema."""
         connections = list(self._connections(self._roots, 0))
         messages = [*self._root_messages(), *_shape_messages(connections), *self._parent_messages(connections)]
-        if not messages:
+        if self._has_connection_in_list(self._roots, inside=False):
+            messages.append("Queries that contain a connection field within a list field are not currently supported.")
+        if not messages and not self._is_empty:
+            self.leave_out_empty()
             errors = validate(self._schema, self._document)
             messages = [f"Invalid bulk query: {translate(error)['message']}" for error in errors]
         if messages:
@@ -105,6 +131,8 @@ class _Reader:
     def compile(self) -> BulkQuery:
         """Compile a checked document."""
         root = self._roots[0]
+        if self._is_empty:
+            return BulkQuery("products", Filter("0"), lambda _row, _shop: {}, None)
         if len(self._roots) > 1 or root.name.value not in _ROOTS:
             raise RefusedQueryError("The sandbox exports one top level field: `products` or `productVariants`.")
         type_name, search_fields = _ROOTS[root.name.value]
@@ -119,6 +147,19 @@ class _Reader:
             raise RefusedQueryError(str(error)) from error
         project = self._projection(node, type_name)
         return BulkQuery(root.name.value, where, project, children[0] if children else None)
+
+    @property
+    def _is_empty(self) -> bool:
+        return len(self._roots) == 1 and self._roots[0].name.value in _EMPTY_ROOTS
+
+    def _has_connection_in_list(self, fields: list[FieldNode], *, inside: bool) -> bool:
+        for field in fields:
+            below = list(self._fields(field.selection_set)) if field.selection_set else []
+            if inside and {child.name.value for child in below} & {"edges", "nodes"}:
+                return True
+            if self._has_connection_in_list(below, inside=inside or field.name.value in _LISTS_ELSEWHERE):
+                return True
+        return False
 
     def _root_messages(self) -> Iterator[str]:
         for field in self._roots:
@@ -203,6 +244,15 @@ class _Reader:
                 condition = fragment.type_condition
                 if type_name is None or condition is None or condition.name.value in {type_name, "Node"}:
                     yield from self._fields(fragment.selection_set, type_name)
+
+
+class _EmptyConnections(Visitor):
+    """Removes the fields that name a connection of which a sandbox shop has no rows."""
+
+    def enter_field(self, node: FieldNode, *_: Any) -> VisitorAction:  # noqa: ANN401 - what visit passes
+        below = node.selection_set.selections if node.selection_set else ()
+        names = {child.name.value for child in below if isinstance(child, FieldNode)}
+        return REMOVE if node.name.value in _EMPTY_CHILDREN and "edges" in names else None
 
 
 def _shape_messages(connections: list[_Connection]) -> Iterator[str]:

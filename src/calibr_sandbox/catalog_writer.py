@@ -1,9 +1,9 @@
 """Puts whole products into the store, in batches and in bounded memory."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +28,8 @@ class NewVariant:
     cost: str | None = None
     sku: str | None = None
     barcode: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """What is no price: fields by their name in the API, as JSON values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class NewProduct:
     variants: tuple[NewVariant, ...]
     created_at: int
     status: str = "ACTIVE"
+    updated_at: int | None = None
+    """When it last changed; None stands for its creation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +67,28 @@ def store_products(store: Store, products: Iterable[NewProduct]) -> Stored:
     """Store products as they come, one transaction per batch. A handle that exists raises IntegrityError."""
     next_product = _next_id(store, "product", FIRST_PRODUCT_ID)
     next_variant = _next_id(store, "variant", FIRST_VARIANT_ID)
-    first_product, first_variant = next_product, next_variant
+    return store_numbered(store, _numbered(products, next_product, next_variant))
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedProduct:
+    """A product with its id and the ids of its variants."""
+
+    id: int
+    product: NewProduct
+    variant_ids: tuple[int, ...]
+
+
+def store_numbered(store: Store, products: Iterable[NumberedProduct]) -> Stored:
+    """Store products under ids of the caller's choice. An id or handle that exists raises IntegrityError."""
+    stored_products = stored_variants = 0
     source = iter(products)
     while batch := list(islice(source, _BATCH)):
-        numbered = list(_numbered(batch, next_product, next_variant))
         with store.transaction() as connection:
-            _insert(connection, numbered)
-        next_product += len(numbered)
-        next_variant += sum(len(product.variants) for product in batch)
-    return Stored(next_product - first_product, next_variant - first_variant)
+            _insert(connection, batch)
+        stored_products += len(batch)
+        stored_variants += sum(len(numbered.variant_ids) for numbered in batch)
+    return Stored(stored_products, stored_variants)
 
 
 def handle_exists(store: Store, handle: str) -> bool:
@@ -79,29 +96,21 @@ def handle_exists(store: Store, handle: str) -> bool:
     return store.fetch_one("SELECT 1 FROM product WHERE handle = ?", (handle,)) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class _Numbered:
-    """A product with its id and the id of its first variant."""
-
-    product: NewProduct
-    id: int
-    first_variant: int
+def _numbered(products: Iterable[NewProduct], next_product: int, next_variant: int) -> Iterator[NumberedProduct]:
+    for offset, product in enumerate(products):
+        end = next_variant + len(product.variants)
+        yield NumberedProduct(next_product + offset, product, tuple(range(next_variant, end)))
+        next_variant = end
 
 
-def _numbered(batch: list[NewProduct], next_product: int, next_variant: int) -> Iterator[_Numbered]:
-    for offset, product in enumerate(batch):
-        yield _Numbered(product, next_product + offset, next_variant)
-        next_variant += len(product.variants)
-
-
-def _insert(connection: sqlite3.Connection, batch: list[_Numbered]) -> None:
+def _insert(connection: sqlite3.Connection, batch: list[NumberedProduct]) -> None:
     marks = ",".join("?" * 10)
     connection.executemany(f"INSERT INTO product VALUES ({marks})", map(_product_row, batch))  # noqa: S608
     rows = (row for numbered in batch for row in _variant_rows(numbered))
-    connection.executemany(f"INSERT INTO variant VALUES ({marks},?,?)", rows)  # noqa: S608
+    connection.executemany(f"INSERT INTO variant VALUES ({marks},?,?,?)", rows)  # noqa: S608
 
 
-def _product_row(numbered: _Numbered) -> tuple[Any, ...]:
+def _product_row(numbered: NumberedProduct) -> tuple[Any, ...]:
     product = numbered.product
     options = [
         {"name": name, "values": list(dict.fromkeys(variant.options[place] for variant in product.variants))}
@@ -109,14 +118,14 @@ def _product_row(numbered: _Numbered) -> tuple[Any, ...]:
     ]
     texts = (product.title, product.handle, product.vendor, product.product_type, product.status)
     lists = (_json(list(product.tags)), _json(options))
-    return (numbered.id, *texts, *lists, product.created_at, product.created_at)
+    return (numbered.id, *texts, *lists, product.created_at, product.updated_at or product.created_at)
 
 
-def _variant_rows(numbered: _Numbered) -> Iterator[tuple[Any, ...]]:
+def _variant_rows(numbered: NumberedProduct) -> Iterator[tuple[Any, ...]]:
     product = numbered.product
-    for place, variant in enumerate(product.variants):
+    for place, (number, variant) in enumerate(zip(numbered.variant_ids, product.variants, strict=True)):
         yield (
-            numbered.first_variant + place,
+            number,
             numbered.id,
             place + 1,
             " / ".join(variant.options),
@@ -127,7 +136,8 @@ def _variant_rows(numbered: _Numbered) -> Iterator[tuple[Any, ...]]:
             variant.cost,
             _json(list(variant.options)),
             product.created_at,
-            product.created_at,
+            product.updated_at or product.created_at,
+            _json(dict(variant.extra)),
         )
 
 

@@ -14,13 +14,14 @@ from graphql import (
     OperationDefinitionNode,
     OperationType,
     parse,
-    validate,
     value_from_ast_untyped,
 )
 
 from calibr_sandbox.config import MAX_ARRAY_SIZE, MAX_PAGE_SIZE, MAX_VARIANTS_PER_PRODUCT
 from calibr_sandbox.cost import CostCompiler, CostNode, Size, size_of
 from calibr_sandbox.errors import ErrorBody, input_too_large, translate
+from calibr_sandbox.refusals import refusals_of
+from calibr_sandbox.variable_problems import check_variables
 
 _CACHED: Final = 512
 _MAX_TOKENS: Final = 20_000
@@ -50,6 +51,7 @@ class Document:
     """A document ready to run, with the price of the one operation that was asked for."""
 
     ast: DocumentNode
+    operation: OperationDefinitionNode
     plan: tuple[CostNode, ...]
     lists: tuple[ListArgument, ...]
     defaults: dict[str, Any]
@@ -80,6 +82,12 @@ class DocumentCache:
         self._schema = schema
         self._kept: OrderedDict[tuple[str, str | None], Document] = OrderedDict()
 
+    def check_types(self, document: Document, variables: dict[str, Any]) -> None:
+        """Refuse variables that are not of their types. Takes complete variables; raises RefusedDocumentError."""
+        errors = check_variables(self._schema, document.operation, variables)
+        if errors:
+            raise RefusedDocumentError(errors)
+
     def prepare(self, query: str, operation_name: str | None) -> Document:
         """Return the document, from memory if it was seen before. Raises RefusedDocumentError."""
         key = (query, operation_name)
@@ -95,16 +103,17 @@ class DocumentCache:
     def _build(self, query: str, operation_name: str | None) -> Document:
         try:
             ast = parse(query, max_tokens=_MAX_TOKENS)
-            errors = validate(self._schema, ast)
+            errors = refusals_of(self._schema, ast)
         except GraphQLError as error:
             raise RefusedDocumentError([translate(error)]) from error
         if errors:
-            raise RefusedDocumentError([translate(error) for error in errors])
+            raise RefusedDocumentError(errors)
         operation = _pick(ast, operation_name)
         fragments = {d.name.value: d for d in ast.definitions if isinstance(d, FragmentDefinitionNode)}
         compiler = CostCompiler(self._schema, fragments)
         return Document(
             ast,
+            operation,
             compiler.compile(operation),
             tuple(_list_arguments(compiler.root_fields(operation))),
             _defaults(operation),

@@ -27,14 +27,18 @@ from calibr_sandbox.rows import (
 from calibr_sandbox.search import Filter
 from calibr_sandbox.store import Reader
 
+SHOP_ID: Final = 90_000_000_001
+SHOP_CREATED_AT: Final = "2026-01-01T00:00:00Z"
+
 
 @dataclass(frozen=True, slots=True)
 class ShopContext:
-    """What a field may need besides its row. `base_url` is the address the caller used."""
+    """What a field may need besides its row. `base_url` is the address the caller used, `scopes` what it may do."""
 
     config: SandboxConfig
     store: Reader
     base_url: str
+    scopes: tuple[str, ...] = ()
 
 
 Getter = Callable[[Any, ShopContext], Any]
@@ -81,8 +85,16 @@ def _variants_count(row: ProductRow, shop: ShopContext) -> dict[str, object]:
 
 
 def _bulk_url(row: BulkRow, shop: ShopContext) -> str | None:
-    done = row.status == "COMPLETED" and row.result and row.object_count
-    return f"{shop.base_url}/sandbox/bulk-results/{row.result}" if done else None
+    """A canceled operation may have a result too; one without objects has none."""
+    return _result_url(row, shop) if row.status in {"COMPLETED", "CANCELED"} and row.object_count else None
+
+
+def _partial_url(row: BulkRow, shop: ShopContext) -> str | None:
+    return _result_url(row, shop) if row.status == "FAILED" else None
+
+
+def _result_url(row: BulkRow, shop: ShopContext) -> str | None:
+    return f"{shop.base_url}/sandbox/bulk-results/{row.result}" if row.result else None
 
 
 _PRODUCT: Final[dict[str, Getter]] = {
@@ -127,7 +139,7 @@ _INVENTORY_ITEM: Final[dict[str, Getter]] = {
 _BULK_OPERATION: Final[dict[str, Getter]] = {
     "id": lambda row, _: gid("BulkOperation", row.id),
     "status": lambda row, _: row.status,
-    "type": lambda _row, _shop: "QUERY",
+    "type": lambda row, _: row.type,
     "query": lambda row, _: row.query,
     "errorCode": lambda row, _: row.error_code,
     "createdAt": lambda row, _: timestamp(row.created_at),
@@ -136,14 +148,14 @@ _BULK_OPERATION: Final[dict[str, Getter]] = {
     "rootObjectCount": lambda row, _: str(row.root_object_count),
     "fileSize": lambda row, _: None if row.file_size is None else str(row.file_size),
     "url": _bulk_url,
-    "partialDataUrl": lambda _row, _shop: None,
+    "partialDataUrl": _partial_url,
 }
 _SHOP: Final[dict[str, Getter]] = {
-    "id": lambda _row, _shop: gid("Shop", 90_000_000_001),
+    "id": lambda _row, _shop: gid("Shop", SHOP_ID),
     "name": lambda _, shop: shop.config.shop_name,
     "myshopifyDomain": lambda _, shop: shop.config.shop_domain,
     "currencyCode": lambda _, shop: shop.store.currency,
-    "createdAt": lambda _row, _shop: "2026-01-01T00:00:00Z",
+    "createdAt": lambda _row, _shop: SHOP_CREATED_AT,
     "ianaTimezone": lambda _row, _shop: "Etc/UTC",
     "url": lambda _, shop: f"https://{shop.config.shop_domain}",
     "plan": lambda _, shop: shop.config.plan,
@@ -172,7 +184,7 @@ GETTERS: Final[dict[str, dict[str, Getter]]] = {
     "MoneyV2": {"amount": lambda row, _: row.amount, "currencyCode": lambda row, _: row.currency_code},
     "AppInstallation": {
         "id": lambda _row, _shop: gid("AppInstallation", 1),
-        "accessScopes": lambda _, shop: list(shop.config.scopes),
+        "accessScopes": lambda _, shop: list(shop.scopes),
     },
     "AccessScope": {"handle": lambda scope, _: scope, "description": lambda scope, _: scope.replace("_", " ")},
 }

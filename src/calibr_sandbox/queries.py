@@ -22,6 +22,15 @@ from calibr_sandbox.search import (
 Row = ProductRow | VariantRow | InventoryItemRow | BulkRow
 
 
+def _created(row: BulkRow) -> tuple[int, int]:
+    return (row.created_at, row.id)
+
+
+def _completed(row: BulkRow) -> tuple[int, int]:
+    """Those that never completed come before all others."""
+    return (row.completed_at or 0, row.id)
+
+
 def number_of(text: str, type_name: str) -> int:
     """Read a global id that must be of one type. Raises Shopify's error for any other id."""
     parsed = parse_gid(text)
@@ -121,16 +130,15 @@ def resolve_current_bulk_operation(
     info: Info,
     type: str = "QUERY",  # noqa: A002
 ) -> BulkRow | None:
-    """`currentBulkOperation`: the latest one; the sandbox has no bulk mutations."""
-    found = info.context.bulk.list_all(Filter()) if type == "QUERY" else []
+    """`currentBulkOperation`: the latest one of a type."""
+    found = info.context.bulk.list_all(Filter("type = ?", (type,)))
     return found[0] if found else None
 
 
 def resolve_bulk_operations(_root: object, info: Info, **arguments: Any) -> Page:  # noqa: ANN401
     """`bulkOperations`, the newest first (oldest first when reversed)."""
     rows = info.context.bulk.list_all(_search(arguments, BULK_FIELDS))
-    if arguments.get("sortKey") == "COMPLETED_AT":
-        rows.sort(key=lambda row: (row.completed_at or 0, row.id), reverse=True)
+    rows.sort(key=_completed if arguments.get("sortKey") == "COMPLETED_AT" else _created, reverse=True)
     if arguments.get("reverse"):
         rows.reverse()
 

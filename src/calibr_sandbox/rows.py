@@ -21,7 +21,7 @@ class ProductRow(NamedTuple):
 class VariantRow(NamedTuple):
     """A variant with what it shows of its product.
 
-    Amounts are decimal text in the shop's currency; `option_values` and `product_options` are JSON text.
+    Amounts are decimal text in the shop's currency; `option_values`, `extra` and `product_options` are JSON text.
     """
 
     id: int
@@ -36,6 +36,7 @@ class VariantRow(NamedTuple):
     option_values: str
     created_at: int
     updated_at: int
+    extra: str
     product_title: str
     product_options: str
 
@@ -70,7 +71,10 @@ class Money(NamedTuple):
 
 
 class BulkRow(NamedTuple):
-    """A bulk operation. `result` is the name of its result file; `group_objects` and counts are integers."""
+    """A bulk operation. `result` is the name of its result file, whole or partial; counts are integers.
+
+    A mutation has the key of its staged file; `query` holds its text.
+    """
 
     id: int
     status: str
@@ -83,6 +87,9 @@ class BulkRow(NamedTuple):
     root_object_count: int
     file_size: int | None
     result: str | None
+    type: str
+    staged_path: str | None
+    client_identifier: str | None
 
 
 PRODUCT_COLUMNS = ", ".join(f"p.{name}" for name in ProductRow._fields)

@@ -11,13 +11,18 @@ from graphql import (
     GraphQLScalarType,
     GraphQLSchema,
     build_schema,
+    default_field_resolver,
+    get_named_type,
 )
 
 from calibr_sandbox import queries, scalars
-from calibr_sandbox.bulk_mutations import resolve_cancel, resolve_run_query
+from calibr_sandbox.bulk_mutations import resolve_cancel, resolve_run_mutation, resolve_run_query
 from calibr_sandbox.context import Info
+from calibr_sandbox.errors import AccessDeniedError
 from calibr_sandbox.fields import GETTERS, Getter
 from calibr_sandbox.rows import BulkRow, InventoryItemRow, OptionRow, ProductRow, VariantRow
+from calibr_sandbox.scopes import Requirement, requirement, requirement_of_type, with_implied
+from calibr_sandbox.staged_targets import resolve_staged_uploads_create
 from calibr_sandbox.variants_update import resolve_bulk_update
 
 Resolver = Callable[..., Any]
@@ -40,7 +45,9 @@ _ROOTS: Final[dict[str, dict[str, Resolver]]] = {
     },
     "Mutation": {
         "productVariantsBulkUpdate": resolve_bulk_update,
+        "bulkOperationRunMutation": resolve_run_mutation,
         "bulkOperationRunQuery": resolve_run_query,
+        "stagedUploadsCreate": resolve_staged_uploads_create,
         "bulkOperationCancel": resolve_cancel,
     },
     "Product": {"variants": queries.resolve_product_variants, "options": queries.resolve_options},
@@ -66,16 +73,21 @@ _TYPE_OF_ROW: Final = {
 }
 
 
+def sources() -> list[str]:
+    """Return the parts of the SDL: the main one, and those that extend it, each about a subject."""
+    found = sorted(part.name for part in files("calibr_sandbox").iterdir() if part.name.endswith(".graphql"))
+    return [files("calibr_sandbox").joinpath(name).read_text(encoding="utf-8") for name in found]
+
+
 @cache
 def build() -> GraphQLSchema:
     """Build the schema, once per process. Fields without a resolver of their own read a key of a payload."""
-    sdl = files("calibr_sandbox").joinpath("schema.graphql").read_text(encoding="utf-8")
-    schema = build_schema(sdl)
+    schema = build_schema("\n".join(sources()))
     for named in schema.type_map.values():
         if isinstance(named, GraphQLObjectType) and not named.name.startswith("__"):
             _attach(named)
         elif isinstance(named, GraphQLInterfaceType):
-            named.resolve_type = lambda row, _info, _type: _TYPE_OF_ROW.get(type(row))
+            named.resolve_type = _type_of
         elif isinstance(named, GraphQLScalarType):
             _fit_scalar(named)
     return schema
@@ -90,6 +102,30 @@ def _attach(named: GraphQLObjectType) -> None:
         resolvers |= _EDGE
     for name, resolve in resolvers.items():
         named.fields[name].resolve = resolve
+    for name, field in named.fields.items():
+        needed = requirement(named.name, name, get_named_type(field.type).name)
+        if needed is not None:
+            field.resolve = _guarding(needed, field.resolve or default_field_resolver)
+
+
+def _guarding(needed: Requirement, resolve: Resolver) -> Resolver:
+    """Refuse a field to callers that lack its scopes."""
+
+    def guarded(row: Any, info: Info, **arguments: Any) -> Any:  # noqa: ANN401 - rows and values of any field
+        if not needed.is_met_by(with_implied(info.context.shop.scopes)):
+            raise AccessDeniedError(info.field_name, needed.text)
+        return resolve(row, info, **arguments)
+
+    return guarded
+
+
+def _type_of(row: object, info: Info, _type: object) -> str | None:
+    """The type of a row that a field returns as a node; its scopes are not known before."""
+    name = _TYPE_OF_ROW.get(type(row))
+    needed = None if name is None else requirement_of_type(name)
+    if needed is not None and not needed.is_met_by(with_implied(info.context.shop.scopes)):
+        raise AccessDeniedError(info.field_name, needed.text)
+    return name
 
 
 def _reading(get: Getter) -> Resolver:

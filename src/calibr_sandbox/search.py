@@ -66,11 +66,17 @@ def _tag(_operator: str, value: str) -> Filter:
     return Filter(sql, (value,))
 
 
+def _sku(_operator: str, value: str) -> Filter:
+    sql = "EXISTS (SELECT 1 FROM variant s WHERE s.product_id = p.id AND s.sku = ? COLLATE NOCASE)"
+    return Filter(sql, (value,))
+
+
 _SHARED: Final = {"vendor": _text("p.vendor"), "product_type": _text("p.product_type"), "tag": _tag}
 PRODUCT_FIELDS: Final = _SHARED | {
     "id": _number("p.id"),
     "handle": _text("p.handle"),
     "title": _text("p.title"),
+    "sku": _sku,
     "status": _text("p.status"),
     "created_at": _time("p.created_at", "created_at"),
     "updated_at": _time("p.updated_at", "updated_at"),
@@ -86,7 +92,7 @@ VARIANT_FIELDS: Final = _SHARED | {
 BULK_FIELDS: Final = {
     "id": _number("id"),
     "status": _text("status"),
-    "operation_type": lambda _operator, value: Filter("'query' = ? COLLATE NOCASE", (value,)),
+    "operation_type": _text("type"),
     "created_at": _time("created_at", "created_at"),
 }
 

@@ -39,7 +39,8 @@ CREATE TABLE IF NOT EXISTS variant (
   cost TEXT,
   option_values TEXT NOT NULL,
   created_at INTEGER NOT NULL,
-  updated_at INTEGER NOT NULL
+  updated_at INTEGER NOT NULL,
+  extra TEXT NOT NULL DEFAULT '{}'
 );
 CREATE INDEX IF NOT EXISTS variant_of_product ON variant (product_id, position, id);
 CREATE TABLE IF NOT EXISTS bulk_operation (
@@ -53,8 +54,27 @@ CREATE TABLE IF NOT EXISTS bulk_operation (
   object_count INTEGER NOT NULL,
   root_object_count INTEGER NOT NULL,
   file_size INTEGER,
-  result TEXT
+  result TEXT,
+  type TEXT NOT NULL DEFAULT 'QUERY',
+  staged_path TEXT,
+  client_identifier TEXT,
+  writer TEXT
 );
+CREATE TABLE IF NOT EXISTS bulk_line (
+  operation INTEGER NOT NULL,
+  line INTEGER NOT NULL,
+  answer TEXT NOT NULL,
+  PRIMARY KEY (operation, line)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS staged_upload (
+  key TEXT PRIMARY KEY,
+  secret TEXT NOT NULL,
+  method TEXT NOT NULL,
+  mime_type TEXT NOT NULL,
+  expires_at INTEGER NOT NULL,
+  file TEXT,
+  size INTEGER
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS journal (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
   call INTEGER NOT NULL,
@@ -88,15 +108,24 @@ CREATE TRIGGER IF NOT EXISTS journal_no_delete BEFORE DELETE ON journal
 BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 """
 _LATER_COLUMNS: Final = {
-    "at_ms": "INTEGER NOT NULL DEFAULT 0",
-    "who": "TEXT NOT NULL DEFAULT ''",
-    "price_before": "TEXT",
-    "compare_at_price_before": "TEXT",
-    "effective": "INTEGER NOT NULL DEFAULT 1",
-    "request_id": "TEXT",
-    "writer": "TEXT",
+    "journal": {
+        "at_ms": "INTEGER NOT NULL DEFAULT 0",
+        "who": "TEXT NOT NULL DEFAULT ''",
+        "price_before": "TEXT",
+        "compare_at_price_before": "TEXT",
+        "effective": "INTEGER NOT NULL DEFAULT 1",
+        "request_id": "TEXT",
+        "writer": "TEXT",
+    },
+    "variant": {"extra": "TEXT NOT NULL DEFAULT '{}'"},
+    "bulk_operation": {
+        "type": "TEXT NOT NULL DEFAULT 'QUERY'",
+        "staged_path": "TEXT",
+        "client_identifier": "TEXT",
+        "writer": "TEXT",
+    },
 }
-"""Columns of the journal that files of an earlier version lack."""
+"""Columns that files of an earlier version lack, by table."""
 
 
 class Reader:
@@ -156,15 +185,21 @@ class Store(Reader):
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Commit everything written in the block, or nothing. Other threads wait."""
+        """Commit everything written in the block, or nothing. Other threads wait.
+
+        A block within a block of the same thread is undone by itself when it fails and committed with the outer one.
+        """
         with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
+            is_inner = self._connection.in_transaction
+            self._connection.execute("SAVEPOINT inner_block" if is_inner else "BEGIN IMMEDIATE")
             try:
                 yield self._connection
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                self._connection.execute("ROLLBACK TO inner_block" if is_inner else "ROLLBACK")
+                if is_inner:
+                    self._connection.execute("RELEASE inner_block")
                 raise
-            self._connection.execute("COMMIT")
+            self._connection.execute("RELEASE inner_block" if is_inner else "COMMIT")
 
     @contextmanager
     def snapshot(self) -> Iterator[Reader]:
@@ -176,7 +211,8 @@ class Store(Reader):
 
 
 def _bring_up_to_date(connection: sqlite3.Connection) -> None:
-    known = {row[1] for row in connection.execute("PRAGMA table_info(journal)")}
-    for name, kind in _LATER_COLUMNS.items():
-        if name not in known:
-            connection.execute(f"ALTER TABLE journal ADD COLUMN {name} {kind}")
+    for table, columns in _LATER_COLUMNS.items():
+        known = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+        for name, kind in columns.items():
+            if name not in known:
+                connection.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")

@@ -12,7 +12,7 @@ import sqlite3
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Final
@@ -31,8 +31,9 @@ _MAX_URL: Final = 2_000
 class Webhooks:
     """The subscriptions of a shop. All methods but `counts` belong to the event loop."""
 
-    def __init__(self, config: SandboxConfig, store: Store, faults: Faults) -> None:
-        """Take up the subscriptions that the shop's file holds."""
+    def __init__(self, config: SandboxConfig, store: Store, faults: Faults, secret: Callable[[], str]) -> None:
+        """Take up the subscriptions that the shop's file holds. `secret` tells what to sign with."""
+        self._secret = secret
         self._config = config
         self._store = store
         self._faults = faults
@@ -101,7 +102,7 @@ class Webhooks:
             courier.stop()
 
     def _headers(self, body: bytes, event: str) -> dict[str, str]:
-        digest = hmac.new(self._config.webhook_secret.encode(), body, hashlib.sha256).digest()
+        digest = hmac.new(self._secret().encode(), body, hashlib.sha256).digest()
         return {
             "Content-Type": "application/json",
             "User-Agent": "Shopify-Captain-Hook",

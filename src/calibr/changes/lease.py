@@ -86,10 +86,9 @@ class Lease:
             raise self._lost()
         return state
 
-    def require(self, left_s: float = 0.0) -> None:
-        """Raise LeaseLost when the lease may end within `left_s` seconds."""
-        if time.monotonic() + left_s >= self._until:
-            raise self._lost()
+    def require(self) -> None:
+        """Raise LeaseLost when the lease may have ended."""
+        self.last_moment(0.0)
 
     def last_moment(self, left_s: float) -> float:
         """The last moment (of `time.monotonic`) at which the lease has `left_s` seconds left. Raises LeaseLost.

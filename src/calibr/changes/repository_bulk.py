@@ -13,6 +13,9 @@ from calibr.db import Session
 NEVER_STARTED = "never_started"
 """The status of a file that the store never heard of."""
 
+FORGOTTEN = "forgotten"
+"""The status of a file that the store no longer knows, long after it must have been over."""
+
 
 @dataclass(frozen=True, slots=True)
 class BulkFile:

@@ -64,8 +64,10 @@ class BulkDesk(BulkWriter):
         found = self.operations.get(tag)
         return None if found is None else self._view(found)
 
-    def look(self, operation_id: str) -> BulkView:
-        operation = next(each for each in self.operations.values() if each.id == operation_id)
+    def look(self, operation_id: str) -> BulkView | None:
+        operation = next((each for each in self.operations.values() if each.id == operation_id), None)
+        if operation is None:
+            return None
         self.on_look(operation)
         self.work_on(operation)
         return self._view(operation)

@@ -1,8 +1,10 @@
 """Applying a plan in files that the store works through by itself: nothing is lost or written twice, break what may."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from bulk_stores import BulkShop, Operation, with_files
@@ -15,7 +17,7 @@ from calibr.changes.apply import RunHooks, bulk_file
 from calibr.changes.lifecycle import ChangeState, ItemState
 from calibr.changes.model import Item, Price
 from calibr.changes.reads import list_items
-from calibr.connectors.port import BulkStart, PriceWrite, WriteOutcome
+from calibr.connectors.port import BulkStart, BulkView, PriceWrite, WriteOutcome
 from calibr.core.errors import Upstream
 from calibr.db import Context, Database
 
@@ -193,11 +195,23 @@ def test_rows_of_a_file_under_way_are_touched_by_nobody(journey: Journey, bulk_s
         raise CrashError
 
     bulk_shop.desk.on_look = crash
-    for _ in range(3):
-        with pytest.raises(CrashError):
-            journey.run()
+    with pytest.raises(CrashError):
+        journey.run()
+    time.sleep(QUICK.lease_s + 0.2)  # the leases of the rows are over
+    looks, stop = [], threading.Event()
 
-    # Three workers came and went: none of them read, sent or settled a row, since the store may write any of them.
+    def stop_later(_operation: Operation) -> None:
+        looks.append(0)
+        if len(looks) == 20:
+            stop.set()
+
+    bulk_shop.desk.on_look = stop_later
+    bulk_shop.desk.bit = 0
+
+    journey.run(hooks=RunHooks(stop))
+
+    # The next worker read, sent and settled none of them, since the store may write any of them.
+    assert files_of(journey) == [("op-0", None)]
     assert {item.state for item in items_of(journey)} == {ItemState.SENDING}
     assert bulk_shop.store.journal == []
 
@@ -297,4 +311,35 @@ def test_a_store_that_cannot_be_reached_pauses_the_change_and_keeps_the_file(
     with journey.database.session(journey.approver) as session:
         service.resume(session, journey.id)
     assert finish(journey) is ChangeState.APPLIED
+    assert_each_written_once(journey, bulk_shop)
+
+
+def test_a_file_that_the_store_does_not_know_is_waited_for_as_long_as_it_may_be_worked_on(
+    journey: Journey, bulk_shop: BulkShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, stop = [], threading.Event()
+
+    def forget(_operation: Operation) -> None:
+        bulk_shop.desk.operations.clear()
+        raise LOST
+
+    bulk_shop.desk.on_look = forget
+    monkeypatch.setattr(bulk_shop.desk, "work_on", lambda _operation: None)
+    real = bulk_shop.desk.look
+
+    def look(operation_id: str) -> BulkView | None:
+        looks.append(0)
+        if len(looks) == 10:
+            stop.set()
+        return real(operation_id)
+
+    monkeypatch.setattr(bulk_shop.desk, "look", look)
+    journey.run(hooks=RunHooks(stop))
+    assert files_of(journey) == [("op-0", None)]
+
+    monkeypatch.undo()
+    bulk_shop.desk.on_look = lambda _operation: None
+    monkeypatch.setattr(bulk_file, "LONGEST_WORK", timedelta())
+    assert finish(journey) is ChangeState.APPLIED
+    assert files_of(journey)[0] == ("op-0", "forgotten")
     assert_each_written_once(journey, bulk_shop)

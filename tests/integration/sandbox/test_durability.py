@@ -9,9 +9,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -20,6 +21,10 @@ from calibr_sandbox.client import SandboxClient
 UPDATE = """mutation($id: ID!, $rows: [ProductVariantsBulkInput!]!) {
   productVariantsBulkUpdate(productId: $id, variants: $rows) { userErrors { message } } }"""
 RUN = 'mutation { bulkOperationRunQuery(query: "{ products { edges { node { id } } } }") { bulkOperation { id } } }'
+STAGE = """mutation { stagedUploadsCreate(input: [{resource: BULK_MUTATION_VARIABLES, filename: "p.jsonl",
+  mimeType: "text/jsonl"}]) { stagedTargets { url } } }"""
+IMPORT = """mutation($mutation: String!, $path: String!) { bulkOperationRunMutation(mutation: $mutation,
+  stagedUploadPath: $path) { bulkOperation { id } userErrors { message } } }"""
 PRODUCTS = "{ products(first: 20) { nodes { id variants(first: 4) { nodes { id } } } } }"
 
 
@@ -106,6 +111,40 @@ def test_an_operation_that_was_open_when_the_server_died_is_taken_up_again(tmp_p
     assert found["url"].startswith(ready["url"])
     assert lines.count(b"\n") == int(found["objectCount"]) > 0
     assert not leftover.exists()
+
+
+def _upload(client: SandboxClient, lines: list[dict[str, Any]]) -> str:
+    """Stage a file by PUT and return its path."""
+    target = client.graphql(STAGE).data["stagedUploadsCreate"]["stagedTargets"][0]
+    parts = urlsplit(target["url"])
+    with closing(http.client.HTTPConnection(parts.netloc, timeout=30)) as connection:
+        connection.request("PUT", f"{parts.path}?{parts.query}", "\n".join(map(json.dumps, lines)))
+        assert connection.getresponse().status == 200
+    return parts.path.removeprefix("/sandbox/staged/")
+
+
+def test_a_bulk_mutation_goes_on_after_kill_9_and_runs_no_line_twice(tmp_path: Path) -> None:
+    options = ("--db", str(tmp_path / "shop.db"), "--products", "100", "--bulk-delay", "0")
+    with _serving(*options) as (process, client, _):
+        nodes = client.graphql(PRODUCTS).data["products"]["nodes"]
+        product, variant = nodes[0]["id"], nodes[0]["variants"]["nodes"][0]["id"]
+        lines = [{"id": product, "rows": [{"id": variant, "price": f"{number}.01"}]} for number in range(6_000)]
+        variables = {"mutation": UPDATE, "path": _upload(client, lines)}
+        gid = client.graphql(IMPORT, variables).data["bulkOperationRunMutation"]["bulkOperation"]["id"]
+        _await_status(client, gid, "RUNNING")
+        os.kill(process.pid, signal.SIGKILL)
+    (tmp_path / "shop.db.staged" / "half.part").write_text("half a fi")
+
+    with _serving(*options) as (_, client, ready):
+        resumed_at = client.request("GET", "/sandbox/stats").body["accepted_variant_writes"]
+        found = _await_status(client, gid, "COMPLETED")
+        answers = client.request("GET", found["url"].removeprefix(ready["url"])).body.splitlines()
+        writes = client.request("GET", "/sandbox/journal").body["writes"]
+
+    assert resumed_at < 6_000
+    assert sorted(json.loads(answer)["__lineNumber"] for answer in answers) == list(range(6_000))
+    assert [entry["price"] for entry in writes] == [f"{number}.01" for number in range(6_000)]
+    assert not list((tmp_path / "shop.db.staged").glob("*.part"))
 
 
 def test_a_server_that_is_asked_to_stop_stops_cleanly(tmp_path: Path) -> None:

@@ -69,7 +69,8 @@ def test_a_price_update_costs_ten_and_a_fifth_per_variant(
 
 def test_rows_written_in_the_query_count_as_well(documents: DocumentCache) -> None:
     rows = ", ".join('{id: "gid://shopify/ProductVariant/1"}' for _ in range(10))
-    query = f'mutation {{ productVariantsBulkUpdate(productId: "1", variants: [{rows}]) {{ userErrors {{ field }} }} }}'
+    update = f'productVariantsBulkUpdate(productId: "gid://shopify/Product/1", variants: [{rows}])'
+    query = f"mutation {{ {update} {{ userErrors {{ field }} }} }}"
 
     assert _requested(documents, query) == 12
 

@@ -1,7 +1,7 @@
 """Our part of the schema says the same as the published one, field by field."""
 
 import re
-from importlib.resources import files
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from graphql import (
     InterfaceTypeDefinitionNode,
     NonNullTypeNode,
     ObjectTypeDefinitionNode,
+    ObjectTypeExtensionNode,
     ScalarTypeDefinitionNode,
     TypeDefinitionNode,
     parse,
@@ -21,6 +22,7 @@ from graphql import (
 )
 
 from calibr_sandbox.money import CURRENCIES
+from calibr_sandbox.schema import sources
 
 Types = dict[str, TypeDefinitionNode]
 
@@ -31,7 +33,16 @@ def _types(document: DocumentNode) -> Types:
 
 @pytest.fixture(scope="module")
 def ours() -> Types:
-    return _types(parse(files("calibr_sandbox").joinpath("schema.graphql").read_text(encoding="utf-8")))
+    """All parts of our schema, with the fields that one part adds to the types of another."""
+    document = parse("\n".join(sources()))
+    types = _types(document)
+    for node in document.definitions:
+        if isinstance(node, ObjectTypeExtensionNode):
+            extended = types[node.name.value]
+            assert isinstance(extended, ObjectTypeDefinitionNode)
+            fields = (*(extended.fields or ()), *(node.fields or ()))
+            types[node.name.value] = replace(extended, fields=fields)
+    return types
 
 
 @pytest.fixture(scope="module")

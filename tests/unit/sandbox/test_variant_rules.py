@@ -15,7 +15,7 @@ HUGE = Decimal(10) ** 18
 def _row(number: int) -> VariantRow:
     return VariantRow(
         id=number, product_id=1, position=number, title="Red", sku="OLD", barcode=None, price="11.00",
-        compare_at_price="15.00", cost="4.00", option_values='["Red"]', created_at=0, updated_at=0,
+        compare_at_price="15.00", cost="4.00", option_values='["Red"]', created_at=0, updated_at=0, extra="{}",
         product_title="Shirt", product_options='[{"name":"Color","values":["Red"]}]',
     )  # fmt: skip
 

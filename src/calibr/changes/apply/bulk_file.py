@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -22,6 +23,7 @@ from calibr.changes.apply.item_store import SqlItemStore
 from calibr.changes.apply.store_run import THROTTLED, StoreRun
 from calibr.changes.lifecycle import ChangeState
 from calibr.changes.repository_bulk import (
+    FORGOTTEN,
     NEVER_STARTED,
     BulkFile,
     add_bulk,
@@ -37,6 +39,8 @@ from calibr.db import Session
 READ_AT_ONCE: Final = 250
 FIRST_LOOK_S: Final = 0.25
 LONGEST_LOOK_S: Final = 5.0
+LONGEST_WORK: Final = timedelta(hours=25)
+"""A store gives up a file after a day. One that it does not know may be another app's by now, and go on."""
 STALL_S: Final = 1_800.0
 """A file that makes no progress for so long is called back (some were seen that never began)."""
 
@@ -91,8 +95,9 @@ class BulkFiles:
                 continue
             self.run.breaker.succeeded(Call.READ)
             if view is None:
-                if watch.age_s() > self.run.settings.margin_s:  # what left before can no longer arrive
-                    self._end(watch.file, NEVER_STARTED, None)
+                status = self._given_up(watch)
+                if status is not None:
+                    self._end(watch.file, status, None)
                     return
             elif view.is_over:
                 self._end(watch.file, view.status, view)
@@ -155,6 +160,14 @@ class BulkFiles:
                 note_operation(session, file.id, view.operation_id)
             watch.file = replace(file, operation_id=view.operation_id)
         return view
+
+    def _given_up(self, watch: "_Watch") -> str | None:
+        """Why a file that the store does not know writes nothing any more; None as long as it might."""
+        if watch.file.operation_id is None:  # what left before can no longer arrive
+            return NEVER_STARTED if watch.age_s() > self.run.settings.margin_s else None
+        with self.run.session() as session:
+            self.run.lease.lock(session)
+            return FORGOTTEN if session.now - watch.file.created_at > LONGEST_WORK else None
 
     def _must_not_go_on(self) -> bool:
         with self.run.session() as session:

@@ -188,8 +188,8 @@ class BulkWriter(Protocol):
         """The file of this name, begun after `since`; None if the store knows of none."""
         ...
 
-    def look(self, operation_id: str) -> BulkView:
-        """How far it is."""
+    def look(self, operation_id: str) -> BulkView | None:
+        """How far it is; None if the store does not know it (any more)."""
         ...
 
     def cancel(self, operation_id: str) -> None:

@@ -89,10 +89,10 @@ class BulkPriceWriter:
                 return None
             after = as_text(info.get("endCursor"), "pageInfo.endCursor")
 
-    def look(self, operation_id: str) -> BulkView:
-        """Ask for one operation. Raises `CallError` if the store does not know it any more."""
+    def look(self, operation_id: str) -> BulkView | None:
+        """Ask for one operation."""
         found = self._ask(BULK_OPERATION, {"id": operation_id}, 1).get("bulkOperation")
-        return _view(as_object(found, "bulkOperation"))
+        return None if found is None else _view(as_object(found, "bulkOperation"))
 
     def cancel(self, operation_id: str) -> None:
         """Ask to cancel; what is over already stays as it is."""

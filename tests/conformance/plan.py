@@ -1,0 +1,102 @@
+"""Decides for each recorded request: send it, take its answer as evidence of what the store held, or leave it out."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import FieldNode, GraphQLError, GraphQLSchema, OperationDefinitionNode, parse
+from rebuild import CannotAskError, rebuild
+from recording import Json, Recording, Result, Step, Upload
+from scope import reason_out_of_scope
+
+
+@dataclass(frozen=True)
+class Send:
+    """A request to be sent. `is_rebuilt` queries have places of their own in errors."""
+
+    step: Step
+    query: str
+    variables: Json
+    is_rebuilt: bool
+    is_mutation: bool
+    roots: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """An answer that tells what the store held and is not asked for again."""
+
+    step: Step
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A request that pricing never makes."""
+
+    step: Step
+    reason: str
+
+
+@dataclass(frozen=True)
+class NotServed:
+    """A request in scope that the sandbox cannot even be asked."""
+
+    step: Step
+    reason: str
+
+
+Action = Send | Evidence | LeftOut | NotServed | Upload | Result
+
+
+def plan(recording: Recording, schema: GraphQLSchema) -> list[Action]:
+    """Decide about every event, in their order."""
+    return [_decide(event, schema) if isinstance(event, Step) else event for event in recording.events]
+
+
+def _decide(step: Step, schema: GraphQLSchema) -> Action:
+    roots = _roots_of_query(step.query) if step.query else None
+    names = [name for name, _ in roots] if roots else step.roots
+    reasons = [reason_out_of_scope(name) for name in names]
+    if names and all(reasons):
+        return LeftOut(step, str(reasons[0]))
+    is_aside = step.role != "case"
+    if is_aside and not all(_is_served(schema, name) for name in names):
+        return Evidence(step)
+    if step.query is not None:
+        is_mutation = any(kind == "mutation" for _, kind in roots or ())
+        return Send(
+            step, step.query, step.variables or {}, is_rebuilt=False, is_mutation=is_mutation, roots=tuple(names)
+        )
+    is_read = schema.query_type is not None and bool(names) and all(name in schema.query_type.fields for name in names)
+    if step.variables is None and (is_aside or not is_read):
+        return Evidence(step)
+    try:
+        query, variables = rebuild(schema, step)
+    except CannotAskError as error:
+        return Evidence(step) if is_aside else NotServed(step, str(error))
+    is_mutation = query.startswith("mutation")
+    return Send(step, query, variables, is_rebuilt=True, is_mutation=is_mutation, roots=tuple(names))
+
+
+def _roots_of_query(query: str) -> list[tuple[str, str]]:
+    """The root fields of a document with the kind of their operation; none when it cannot be read."""
+    try:
+        document = parse(query)
+    except GraphQLError:
+        return []
+    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    return [
+        (field.name.value, operation.operation.value)
+        for operation in operations
+        for field in operation.selection_set.selections
+        if isinstance(field, FieldNode)
+    ]
+
+
+def _is_served(schema: GraphQLSchema, name: str) -> bool:
+    owners = (schema.query_type, schema.mutation_type)
+    return any(owner is not None and name in owner.fields for owner in owners)
+
+
+def is_gid(value: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Whether a value is a global id."""
+    return isinstance(value, str) and value.startswith("gid://shopify/")

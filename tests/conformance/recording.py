@@ -1,0 +1,213 @@
+"""Reads one recording: which requests a real store was asked, in their order, and what it answered.
+
+Recordings come in many shapes. A request is any object that holds an answer (`data` or `errors`, itself or under
+`response`, `payload`, `body`); its query and variables stand in it, in an object around it, or beside another request
+with the same root fields. Answers without a request are evidence of what the store held.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+Json = dict[str, Any]
+
+_VERSION = re.compile(r"\d{4}-(?:01|04|07|10)")
+_LAST = "cleanup"
+_FIRST = "setup"
+_UPSTREAM = "upstreamCalls"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A request with its recorded answer. `query` is None where none was recorded; then it is evidence, or rebuilt."""
+
+    path: str
+    query: str | None
+    variables: Json | None
+    body: Json
+    role: str
+    """`setup`, `case`, `cleanup`, or `upstream`: what the recorder read of the store for its own use."""
+
+    @property
+    def roots(self) -> list[str]:
+        """The keys of the answer's data."""
+        data = self.body.get("data")
+        return list(data) if isinstance(data, dict) else []
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that was sent to the last staged target; its text where it was recorded, otherwise its size."""
+
+    path: str
+    text: str | None
+    size: int | None
+    status: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """The lines of a finished bulk operation."""
+
+    path: str
+    lines: list[Json]
+
+
+Event = Step | Upload | Result
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What one file holds, in the order in which it happened."""
+
+    name: str
+    version: str
+    """The version of the API that was asked."""
+    events: list[Event]
+    upstream: list[Step]
+
+
+def read_recording(path: Path, name: str) -> Recording:
+    """Read a file. Raises ValueError when it is no JSON object."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: not a JSON object")  # noqa: TRY004 - input
+    upstream = [
+        step
+        for place, call in enumerate(content.get(_UPSTREAM) or [])
+        if (step := _step(call, f"{_UPSTREAM}[{place}]", "upstream", _Around())) is not None
+    ]
+    events = list(_walk(content, "", "case", _Around()))
+    version = content.get("apiVersion") or next(iter(_VERSION.findall(str(path))), "2026-04")
+    return Recording(name, version, _with_queries(events, upstream), upstream)
+
+
+@dataclass(frozen=True)
+class _Around:
+    """What an object may take from those around it."""
+
+    queries: tuple[str, ...] = ()
+    text: str | None = None
+
+    def within(self, node: Json) -> "_Around":
+        query = _own_query(node)
+        text = next(
+            (node[key] for key in ("uploadContent", "content", "jsonl") if isinstance(node.get(key), str)), None
+        )
+        return _Around((query, *self.queries) if query else self.queries, self.text if text is None else text)
+
+
+def _walk(node: object, path: str, role: str, around: _Around) -> Iterator[Event]:
+    if isinstance(node, list):
+        for place, item in enumerate(node):
+            yield from _walk(item, f"{path}[{place}]", role, around)
+    if not isinstance(node, dict):
+        return
+    step = _step(node, path or "data", role, around)
+    if step is not None:
+        yield step
+        if step.path != "data":
+            return
+    inner = around.within(node)
+    found = _upload(node, path, inner) or _result(node, path)
+    if found is not None:
+        yield found
+        return
+    for key in sorted(node, key=_turn):
+        if key not in {"response", "data", "extensions", "variables", _UPSTREAM}:
+            yield from _walk(node[key], f"{path}/{key}".lstrip("/"), _role(key, role), inner)
+
+
+def _turn(key: str) -> int:
+    return {_FIRST: 0, _LAST: 2}.get(key, 1)
+
+
+def _role(key: str, role: str) -> str:
+    lowered = key.lower()
+    if _LAST in lowered:
+        return "cleanup"
+    return "setup" if lowered == _FIRST else role
+
+
+def _step(node: Json, path: str, role: str, around: _Around) -> Step | None:
+    body = _body(node)
+    if body is None:
+        return None
+    request = node.get("request") if isinstance(node.get("request"), dict) else {}
+    variables = next(
+        (found for found in (node.get("variables"), node.get("requestVariables"), request.get("variables")) if found),
+        None,
+    )
+    query = _own_query(node)
+    if query is not None:
+        variables = variables or {}
+    elif around.queries and variables is not None:
+        query = next((text for text in around.queries if _asks_for(text, body)), None)
+    return Step(path, query, variables, body, role)
+
+
+def _body(node: Json) -> Json | None:
+    response = node.get("response", node)
+    if not isinstance(response, dict):
+        return None
+    for candidate in (response, response.get("payload"), response.get("body")):
+        if isinstance(candidate, dict) and ("errors" in candidate or _is_data(candidate)):
+            return candidate
+    return None
+
+
+def _is_data(candidate: Json) -> bool:
+    return "data" in candidate and (candidate["data"] is None or isinstance(candidate["data"], dict))
+
+
+def _own_query(node: Mapping[str, Any]) -> str | None:
+    request = node.get("request") if isinstance(node.get("request"), dict) else {}
+    for candidate in (node.get("query"), node.get("document"), request.get("query"), request.get("document")):
+        if isinstance(candidate, str) and "{" in candidate:
+            return candidate
+    return None
+
+
+def _asks_for(query: str, body: Json) -> bool:
+    data = body.get("data")
+    return all(key in query for key in data) if isinstance(data, dict) else True
+
+
+def _upload(node: Json, path: str, around: _Around) -> Upload | None:
+    """An upload is told by the status and the text that a storage answers with."""
+    if not isinstance(node.get("body"), str) or not isinstance(node.get("status"), int):
+        return None
+    if "upload" not in path.lower():
+        return None
+    size = node.get("sizeBytes")
+    return Upload(path, around.text, size if isinstance(size, int) else None, node["status"])
+
+
+def _result(node: Json, path: str) -> Result | None:
+    if isinstance(node.get("records"), list):
+        return Result(path, [record for record in node["records"] if isinstance(record, dict)])
+    if not isinstance(node.get("body"), str) or not node["body"].startswith("{"):
+        return None
+    return Result(path, [json.loads(line) for line in node["body"].splitlines() if line])
+
+
+def _with_queries(events: list[Event], upstream: list[Step]) -> list[Event]:
+    """Lend a query to requests that were recorded without one, from a request with the same root fields."""
+    lenders = [*(event for event in events if isinstance(event, Step)), *upstream]
+    return [_lent(event, lenders) if isinstance(event, Step) else event for event in events]
+
+
+def _lent(step: Step, lenders: list[Step]) -> Step:
+    if step.query is not None or not step.roots:
+        return step
+    for lender in lenders:
+        if lender.query is None or lender.roots != step.roots:
+            continue
+        if step.variables is None:
+            return replace(step, query=lender.query, variables=lender.variables)
+        if set(step.variables) == set(lender.variables or {}):
+            return replace(step, query=lender.query)
+    return step
