@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any, Final
 
 import stamina
@@ -130,7 +130,7 @@ class BulkQuery:
 
     def _find(self, operation: ReadingOperation) -> str | None:
         """Look for the operation by its name among those that began since it was noted, the newest first."""
-        begun = f"{operation.begun_at - CLOCKS_APART:%Y-%m-%dT%H:%M:%SZ}"
+        begun = f"{operation.begun_at.astimezone(UTC) - CLOCKS_APART:%Y-%m-%dT%H:%M:%SZ}"
         after = None
         while True:
             variables = {"query": f"operation_type:query created_at:>='{begun}'", "after": after}

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -13,11 +13,14 @@ from calibr.connectors.shopify.bulk_rows import stream
 from calibr.connectors.shopify.client import ShopifyClient
 from calibr.connectors.shopify.documents import CATALOG, COUNT_VARIANTS, Document
 from calibr.connectors.shopify.download import ResultGoneError, download
+from calibr.connectors.shopify.metafields import Metafields, selection
 from calibr.connectors.shopify.prices import ShopCurrency
 from calibr.connectors.shopify.shapes import as_count, as_object
 
 COUNT_COST: Final = 10
 _ROOT: Final = "products {"
+_PRODUCT: Final = "id title vendor productType status tags"
+_VARIANT: Final = "id sku price compareAtPrice position"
 
 
 class CatalogReader:
@@ -34,11 +37,15 @@ class CatalogReader:
         The bulk file holds every variant of a product that it holds, however many there are.
         """
         currency = self._currency.get(self._until())
-        document = CATALOG if log.since is None else changed_since(CATALOG, log.since)
+        metafields = self._client.config.metafields
+        document = with_metafields(CATALOG, metafields)
+        if log.since is not None:
+            document = changed_since(document, log.since)
         result, path = self._fetch(document, work_dir, progress, log)
         # Where the size was told and checked, the count of objects can tell nothing more.
         expected = result.objects if result.size is None else None
-        return stream(path, BasePriceList("Base prices", currency), work_dir, expected_objects=expected)
+        base = BasePriceList("Base prices", currency)
+        return stream(path, base, work_dir, expected_objects=expected, metafields=metafields)
 
     def count(self) -> int:
         """How many variants the store has."""
@@ -70,7 +77,13 @@ class CatalogReader:
         return self._client.throttle.clock() + self._client.times.send_window_s
 
 
+def with_metafields(document: Document, metafields: Metafields) -> Document:
+    """Let the export bring these metafields of products and variants."""
+    text = document.text.replace(_PRODUCT, f"{_PRODUCT} {selection(metafields.product)}", 1)
+    return replace(document, text=text.replace(_VARIANT, f"{_VARIANT} {selection(metafields.variant)}", 1))
+
+
 def changed_since(document: Document, since: datetime) -> Document:
     """Limit the export to products that changed since then, each with all of its variants."""
-    condition = f"updated_at:>='{since:%Y-%m-%dT%H:%M:%SZ}'"
+    condition = f"updated_at:>='{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}'"
     return replace(document, text=document.text.replace(_ROOT, f'products(query: "{condition}") {{', 1))

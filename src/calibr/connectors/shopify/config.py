@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from calibr.connectors.port import WritePath
+from calibr.connectors.shopify.metafields import CONFIG_FIELDS, NO_METAFIELDS, Metafields, parse_metafields
 from calibr.core.errors import Fault, Invalid
 
 API_VERSIONS: Final = ("2026-07", "2026-10")
@@ -20,7 +21,7 @@ _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,512}")
 WRITE_PATHS: Final = ("auto", *WritePath)
 """How prices are written: as the cost model says, or always in one way."""
 
-_CONFIG_FIELDS: Final = frozenset({"shop_url", "api_version", "write_path"})
+_CONFIG_FIELDS: Final = frozenset({"shop_url", "api_version", "write_path"}) | CONFIG_FIELDS
 _SECRET_FIELDS: Final = frozenset({"access_token"})
 
 
@@ -34,6 +35,7 @@ class StoreConfig:
     access_token: str = field(repr=False)
     write_path: WritePath | None = None
     """None: as the cost model says."""
+    metafields: Metafields = NO_METAFIELDS
 
     @property
     def endpoint(self) -> str:
@@ -52,6 +54,7 @@ def parse_config(config: Mapping[str, object], secrets: Mapping[str, str]) -> St
     path = config.get("write_path", "calls")  # the path by files is chosen by hand until it is proven
     if path not in WRITE_PATHS:
         faults.append(Fault("$.config.write_path", _shown(path), f"must be one of {', '.join(WRITE_PATHS)}"))
+    metafields = parse_metafields(config, faults)
     token = secrets.get("access_token")
     if not isinstance(token, str) or not _TOKEN.fullmatch(token):
         faults.append(Fault("$.secrets.access_token", None, "must be 1 to 512 printable characters without spaces"))
@@ -59,7 +62,7 @@ def parse_config(config: Mapping[str, object], secrets: Mapping[str, str]) -> St
         sentence = "; ".join(f"{fault.path.rpartition('.')[2]} {fault.rule}" for fault in faults)
         raise Invalid("connection.config", f"The Shopify connection is not valid: {sentence}.", faults=tuple(faults))
     forced = None if path == "auto" else WritePath(str(path))
-    return StoreConfig(origin.url, version, origin.is_loopback, token, forced)
+    return StoreConfig(origin.url, version, origin.is_loopback, token, forced, metafields)
 
 
 @dataclass(frozen=True, slots=True)

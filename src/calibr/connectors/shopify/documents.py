@@ -132,6 +132,7 @@ CATALOG: Final = Document(
       products {
         edges { node {
           id title vendor productType status tags
+          collections { edges { node { id handle title } } }
           variants {
             edges { node {
               id sku price compareAtPrice position

@@ -58,11 +58,16 @@ def rows_of(stream: CatalogStream) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text), STAGE_COLUMNS))
 
 
+def call(store: Sandbox, document: str) -> dict[str, Any]:
+    """Call the store past the connector."""
+    path, token = "/admin/api/2026-10/graphql.json", {"X-Shopify-Access-Token": "shpat_test"}
+    found: dict[str, Any] = store.http.post(path, json={"query": document}, headers=token).raise_for_status().json()
+    return found
+
+
 def operations(store: Sandbox, log: Log) -> list[dict[str, Any]]:
     """The operations in the store that carry a name of this reading."""
-    answer = store.http.post(
-        "/admin/api/2026-10/graphql.json", json={"query": LIST}, headers={"X-Shopify-Access-Token": "shpat_test"}
-    ).json()
+    answer = call(store, LIST)
     assert log.noted is not None
     tag = log.noted.name.rpartition("_")[2]
     return [node for node in answer["data"]["bulkOperations"]["nodes"] if tag in node["query"]]
@@ -162,3 +167,52 @@ def test_a_result_that_is_gone_is_read_by_a_new_operation(slow_store: Sandbox, t
 
     assert len(rows) == 200
     assert log.begun == 2
+
+
+def test_a_partial_result_is_never_taken_for_the_whole(slow_store: Sandbox, tmp_path: Path) -> None:
+    connector = slow_store.connect()
+    log = Log()
+    slow_store.control("POST", "bulk/fail", {"after": 50})
+
+    rows = rows_of(connector.read_catalog_noted(tmp_path, silent, log))
+    connector.close()
+
+    assert len(rows) == 200
+    assert log.begun == 2
+    assert sorted(operation["status"] for operation in operations(slow_store, log)) == ["COMPLETED", "FAILED"]
+    assert log.noted is not None
+
+
+def test_a_noted_operation_that_has_expired_is_read_anew(slow_store: Sandbox, tmp_path: Path) -> None:
+    connector = slow_store.connect()
+    log = Log()
+    rows_of(connector.read_catalog_noted(tmp_path, silent, log))
+    assert log.noted is not None
+    slow_store.control("POST", f"bulk/expire/{log.noted.operation_id}")
+
+    rows = rows_of(connector.read_catalog_noted(tmp_path, silent, log))
+    connector.close()
+
+    assert len(rows) == 200
+    assert log.begun == 2
+
+
+def test_a_reading_waits_while_five_others_hold_the_slots(slow_store: Sandbox, tmp_path: Path) -> None:
+    mutation = """mutation { bulkOperationRunQuery(query: "{ products { edges { node { id } } } }") {
+      userErrors { code } } }"""
+    for _ in range(5):
+        slow_store.http.post(
+            "/admin/api/2026-10/graphql.json",
+            json={"query": mutation},
+            headers={"X-Shopify-Access-Token": "shpat_test"},
+        ).raise_for_status()
+    connector = slow_store.connect()
+    log = Log()
+    stages: list[str] = []
+
+    rows = rows_of(connector.read_catalog_noted(tmp_path, lambda stage, *_: stages.append(stage), log))
+    connector.close()
+
+    assert len(rows) == 200
+    assert log.begun == 1
+    assert stages.count(STARTING) > 1
