@@ -11,7 +11,7 @@ from calibr_sandbox.store import Reader
 _PRODUCTS: Final = f"SELECT {PRODUCT_COLUMNS} FROM product p"  # noqa: S608 - columns of our own
 _VARIANTS: Final = f"SELECT {VARIANT_COLUMNS} FROM variant v JOIN product p ON p.id = v.product_id"  # noqa: S608
 
-Key = tuple[int, int]
+Key = tuple[int | str, int]
 """A place in an ordered list: the value it is sorted by, then the id."""
 
 
@@ -45,9 +45,9 @@ def variants_by_id(store: Reader, ids: list[int]) -> dict[int, VariantRow]:
     return {row[0]: VariantRow._make(row) for row in rows}
 
 
-def list_products(store: Reader, part: Slice, where: Filter) -> list[ProductRow]:
-    """Return a slice of the products in the order of their ids."""
-    rows = _slice(store, _PRODUCTS, ("p.id",), part, where)
+def list_products(store: Reader, part: Slice, where: Filter, order: tuple[str, ...] = ("p.id",)) -> list[ProductRow]:
+    """Return a slice of the products in the given order (columns, ending in the id)."""
+    rows = _slice(store, _PRODUCTS, order, part, where)
     return [ProductRow._make(row) for row in rows]
 
 

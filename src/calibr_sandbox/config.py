@@ -49,7 +49,8 @@ class SandboxConfig:
     """Everything a sandbox server needs to start.
 
     `currency` is used only when `db` is created; an existing file keeps its own. `bulk_delay_s` is how long
-    a bulk operation stays CREATED, and then at least how long it stays RUNNING. `webhook_secret` signs webhooks;
+    a bulk operation stays CREATED, and then at least how long it stays RUNNING; `bulk_lines_per_s` is how fast one goes
+    through the lines of a mutation, 0 for as fast as it can. `webhook_secret` signs webhooks;
     if it is None the client secret does, and follows its rotation. Without `redirect_urls` the app may be
     sent back to any http address after it was authorized. `time_factor` is how fast the sandbox's time runs.
     Calls to versions before `oldest_version` are answered by that one.
@@ -63,6 +64,7 @@ class SandboxConfig:
     shop_name: str = "Calibr Sandbox"
     shop_domain: str = SHOP_DOMAIN
     bulk_delay_s: float = 0.2
+    bulk_lines_per_s: float = 0.0
     seed: int = 1
     webhook_secret: str | None = None
     client_id: str = DEFAULT_CLIENT_ID
@@ -90,8 +92,15 @@ class SandboxConfig:
             raise ValueError(f"time_factor: {self.time_factor} is not above 0 and up to {MAX_TIME_FACTOR}")
         if self.bulk_delay_s < 0:
             raise ValueError(f"bulk_delay_s: {self.bulk_delay_s} is negative; a delay is zero or more seconds")
+        if self.bulk_lines_per_s < 0:
+            raise ValueError(f"bulk_lines_per_s: {self.bulk_lines_per_s} is negative; a pace is zero (none) or more")
 
     @property
     def bulk_pause_s(self) -> float:
         """`bulk_delay_s` in the machine's seconds."""
         return self.bulk_delay_s / self.time_factor
+
+    @property
+    def bulk_line_s(self) -> float:
+        """How long a line of a bulk mutation takes at least, in the machine's seconds."""
+        return 1 / (self.bulk_lines_per_s * self.time_factor) if self.bulk_lines_per_s else 0.0

@@ -163,7 +163,9 @@ class Control:
     # Both read from a snapshot, because on a large shop they take long enough to hold up writers.
     def _count(self) -> dict[str, object]:
         with self._shop.store.snapshot() as reader:
-            by_source = dict(reader.fetch_all("SELECT source, count(*) FROM journal GROUP BY source"))
+            of_variants = "SELECT source, count(*) FROM journal WHERE price_list_id IS NULL GROUP BY source"
+            by_source = dict(reader.fetch_all(of_variants))
+            fixed = reader.fetch_value("SELECT count(*) FROM journal WHERE price_list_id IS NOT NULL")
             return {
                 **self._shop.stats.as_json(),
                 "faults": self._shop.faults.hits.total(),
@@ -173,6 +175,7 @@ class Control:
                 "variants": reader.fetch_value("SELECT count(*) FROM variant"),
                 "accepted_variant_writes": by_source.get("api", 0),
                 "edits_by_hand": by_source.get("hand", 0),
+                "fixed_price_writes": fixed,
             }
 
     def _read_journal(self, after: int, limit: int) -> list[dict[str, Any]]:

@@ -1,11 +1,13 @@
 """What a query costs, before (requested) and after (actual) it runs.
 
 The rules were read off recorded answers, Shopify publishes none: an object is 1, a connection
-2 + max(1, floor(2 ln n)) times its node, money and page info are free, a count at the root is 10, a mutation
-is 10 (its payload's own objects are free), `nodes(ids:)` is 1 + its dearest fragment however many ids.
+2 + max(1, floor(2 ln n)) times its node, money and page info are free, a count is 10 at the root or with a
+limit, a mutation is 10 (its payload's own objects are free), `nodes(ids:)` is 1 + its dearest fragment
+however many ids; so is every field of an interface.
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -115,10 +117,9 @@ def _times(count: int) -> int:
 
 def _requested(node: CostNode, variables: Variables) -> int:
     own = _own(node, variables)
-    if node.kind is Kind.ABSTRACT:
-        owners = {child.owner for child in node.children}
-        return own + max((_sum_of(node, owner, variables) for owner in owners), default=0)
-    below = sum(_requested(child, variables) for child in node.children)
+    # Fragments on the types of an interface: only the dearest counts. An object has one owner for all its fields.
+    owners = {child.owner for child in node.children}
+    below = max((_sum_of(node, owner, variables) for owner in owners), default=0)
     if node.kind is not Kind.CONNECTION:
         return own + below
     asked = [n for n in (size.value(variables) for size in node.sizes) if n is not None]
@@ -147,7 +148,11 @@ def _actual(node: CostNode, variables: Variables, value: object) -> int:
 
 
 def _below(node: CostNode, variables: Variables, item: dict[str, Any]) -> int:
-    return sum(_actual(child, variables, item[child.key]) for child in node.children if child.key in item)
+    sums: Counter[str] = Counter()
+    for child in node.children:
+        if child.key in item:
+            sums[child.owner] += _actual(child, variables, item[child.key])
+    return max(sums.values(), default=0)
 
 
 def _rows_of(connection: dict[str, Any]) -> list[dict[str, Any]]:
@@ -211,6 +216,8 @@ class CostCompiler:
             sizes = tuple(size for name in ("first", "last") if (size := size_of(field, name)))
             return CostNode(key, owner.name, Kind.CONNECTION, sizes, self._connection(selection, named))
         kind = Kind.FREE if named.name in _FREE_TYPES else Kind.OBJECT
+        if named.name == "Count" and "limit" in owner.fields[field.name.value].args:
+            kind = Kind.COUNT
         return CostNode(key, owner.name, kind, (), self._children(selection, named))
 
     def _children(self, selection: SelectionSetNode, owner: GraphQLObjectType) -> tuple[CostNode, ...]:
@@ -221,11 +228,13 @@ class CostCompiler:
         children: list[CostNode] = []
         for kind, field in self._fields(selection, owner):
             named = get_named_type(kind.fields[field.name.value].type) if field.selection_set else None
-            if field.selection_set is None or not isinstance(named, GraphQLObjectType):
+            if field.selection_set is None:
                 continue
-            if field.name.value == "edges":
+            if field.name.value == "edges" and isinstance(named, GraphQLObjectType):
                 children.extend(self._connection(field.selection_set, named))
-            elif field.name.value in {"node", "nodes"}:
+            elif field.name.value in {"node", "nodes"} and isinstance(named, GraphQLInterfaceType):
+                children.extend(self._abstract(field.selection_set, named))
+            elif field.name.value in {"node", "nodes"} and isinstance(named, GraphQLObjectType):
                 children.extend(self._children(field.selection_set, named))
         return tuple(children)
 

@@ -25,7 +25,14 @@ from calibr_sandbox.variable_problems import check_variables
 
 _CACHED: Final = 512
 _MAX_TOKENS: Final = 20_000
-_ARRAY_CAPS: Final = {"ids": MAX_ARRAY_SIZE, "variants": MAX_VARIANTS_PER_PRODUCT}
+_LISTS_OF_PRICES: Final = (
+    *("prices", "pricesToAdd", "variantIds", "variantIdsToDelete", "pricesToDeleteByProductIds", "quantityRules"),
+)
+_ARRAY_CAPS: Final = {
+    "ids": MAX_ARRAY_SIZE,
+    "variants": MAX_VARIANTS_PER_PRODUCT,
+    **dict.fromkeys(_LISTS_OF_PRICES, MAX_ARRAY_SIZE),
+}
 
 
 class RefusedDocumentError(Exception):

@@ -21,7 +21,14 @@ from calibr_sandbox.config import MAX_QUERY_COST, PLANS, SandboxConfig
 from calibr_sandbox.context import RequestContext
 from calibr_sandbox.cost import actual_cost, requested_cost
 from calibr_sandbox.documents import Document, DocumentCache, RefusedDocumentError
-from calibr_sandbox.errors import ErrorBody, InvalidGlobalIdError, max_cost_exceeded, throttled, translate
+from calibr_sandbox.errors import (
+    ErrorBody,
+    InputTooLargeError,
+    InvalidGlobalIdError,
+    max_cost_exceeded,
+    throttled,
+    translate,
+)
 from calibr_sandbox.faults import Fault, FaultKind, Faults
 from calibr_sandbox.fields import ShopContext
 from calibr_sandbox.staged_uploads import StagedUploads
@@ -34,6 +41,7 @@ from calibr_sandbox.webhooks import Webhooks
 
 _MAX_BODY: Final = 5_000_000
 _MAX_HEADER: Final = 120
+_WHOLE: Final = (InvalidGlobalIdError, InputTooLargeError)
 
 
 @dataclass(slots=True)
@@ -234,7 +242,7 @@ def _refused_as_a_whole(result: ExecutionResult) -> list[ErrorBody]:
     errors = result.errors or []
     if result.data is None and errors and all(error.path is None for error in errors):
         return [translate(error) for error in errors]
-    return [translate(error) for error in errors if isinstance(error.original_error or error, InvalidGlobalIdError)]
+    return [translate(error) for error in errors if isinstance(error.original_error or error, _WHOLE)]
 
 
 def _body(result: ExecutionResult) -> dict[str, Any]:

@@ -50,6 +50,15 @@ class InvalidGlobalIdError(GraphQLError):
         super().__init__(f"Invalid global id '{text}'", extensions=extensions)
 
 
+class InputTooLargeError(GraphQLError):
+    """A list inside of an input is longer than Shopify takes. It refuses the whole request, without `data`."""
+
+    def __init__(self, size: int, cap: int, path: list[str]) -> None:
+        """Say how long the list is, and how long it may be."""
+        body = input_too_large(size, cap, path)
+        super().__init__(body["message"], extensions=body["extensions"])
+
+
 def translate(error: GraphQLError) -> ErrorBody:
     """Write an error of parsing, validating or executing as Shopify does."""
     if isinstance(error, GraphQLSyntaxError):

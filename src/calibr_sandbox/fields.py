@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from calibr_sandbox.catalog import count_variants, find_product
+from calibr_sandbox.catalog import count_variants, find_product, stream_variants_of
 from calibr_sandbox.config import SandboxConfig
 from calibr_sandbox.ids import INVENTORY_ITEM_SHIFT, gid
 from calibr_sandbox.money import money_v2_amount
@@ -26,7 +26,11 @@ from calibr_sandbox.rows import (
 )
 from calibr_sandbox.search import Filter
 from calibr_sandbox.store import Reader
+from calibr_sandbox.variant_extras import ITEM_DEFAULTS, VARIANT_DEFAULTS, item_reader, measurement, variant_reader
+from calibr_sandbox.variant_options import value_ids
 
+_TRACKED: Final = item_reader("tracked")
+_QUANTITY: Final = variant_reader("inventoryQuantity")
 SHOP_ID: Final = 90_000_000_001
 SHOP_CREATED_AT: Final = "2026-01-01T00:00:00Z"
 
@@ -84,6 +88,23 @@ def _variants_count(row: ProductRow, shop: ShopContext) -> dict[str, object]:
     return {"count": total, "precision": "EXACT"}
 
 
+def _total_inventory(row: ProductRow, shop: ShopContext) -> int:
+    """Add up what is there of the variants whose stock is counted."""
+    variants = stream_variants_of(shop.store, row.id)
+    return sum(_QUANTITY(each, shop) for each in variants if _TRACKED(InventoryItemRow(each), shop))
+
+
+def _tracks_inventory(row: ProductRow, shop: ShopContext) -> bool:
+    return any(_TRACKED(InventoryItemRow(each), shop) for each in stream_variants_of(shop.store, row.id))
+
+
+def _option_values(row: OptionRow, _shop: ShopContext) -> list[dict[str, object]]:
+    return [
+        {"id": gid("ProductOptionValue", number), "name": value, "hasVariants": True}
+        for number, value in value_ids(row.id, row.values)
+    ]
+
+
 def _bulk_url(row: BulkRow, shop: ShopContext) -> str | None:
     """A canceled operation may have a result too; one without objects has none."""
     return _result_url(row, shop) if row.status in {"COMPLETED", "CANCELED"} and row.object_count else None
@@ -110,6 +131,8 @@ _PRODUCT: Final[dict[str, Getter]] = {
     "updatedAt": lambda row, _: timestamp(row.updated_at),
     "options": lambda row, _: product_options(row),
     "variantsCount": _variants_count,
+    "totalInventory": _total_inventory,
+    "tracksInventory": _tracks_inventory,
 }
 _VARIANT: Final[dict[str, Getter]] = {
     "id": lambda row, _: gid("ProductVariant", row.id),
@@ -121,6 +144,7 @@ _VARIANT: Final[dict[str, Getter]] = {
     "price": lambda row, _: row.price,
     "compareAtPrice": lambda row, _: row.compare_at_price,
     "position": lambda row, _: row.position,
+    **{name: variant_reader(name) for name in VARIANT_DEFAULTS},
     "selectedOptions": _selected_options,
     "inventoryItem": lambda row, _: InventoryItemRow(row),
     "product": _product,
@@ -133,6 +157,8 @@ _INVENTORY_ITEM: Final[dict[str, Getter]] = {
     "sku": lambda row, _: row.variant.sku,
     "unitCost": _unit_cost,
     "variant": lambda row, _: row.variant,
+    **{name: item_reader(name) for name in ITEM_DEFAULTS},
+    "measurement": measurement,
     "createdAt": lambda row, _: timestamp(row.variant.created_at),
     "updatedAt": lambda row, _: timestamp(row.variant.updated_at),
 }
@@ -179,6 +205,7 @@ GETTERS: Final[dict[str, dict[str, Getter]]] = {
         "name": lambda row, _: row.name,
         "position": lambda row, _: row.position,
         "values": lambda row, _: row.values,
+        "optionValues": _option_values,
     },
     "SelectedOption": {"name": lambda row, _: row.name, "value": lambda row, _: row.value},
     "MoneyV2": {"amount": lambda row, _: row.amount, "currencyCode": lambda row, _: row.currency_code},

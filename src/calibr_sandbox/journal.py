@@ -1,4 +1,8 @@
-"""Reads of the journal: every accepted write of a variant, in its order, with who made it and over which values."""
+"""Reads of the journal: every accepted write of a price, in its order, with who made it and over which values.
+
+An entry with a `price_list_id` is the write of a fixed price, in `currency`; its `price` is None when the fixed price
+was taken away. All other entries are writes of a variant, in the shop's currency.
+"""
 
 import sqlite3
 from collections.abc import Iterator
@@ -11,6 +15,7 @@ from calibr_sandbox.store import Reader
 COLUMNS: Final = (
     *("seq", "call", "source", "who", "request_id", "writer", "at", "at_ms", "variant_id"),
     *("price_before", "compare_at_price_before", "price", "compare_at_price", "cost", "effective"),
+    *("price_list_id", "currency"),
 )
 _PAGE: Final = 1_000
 

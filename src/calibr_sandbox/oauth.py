@@ -106,7 +106,11 @@ class OAuth:
         self._app.install(as_listed(scopes) if scopes else None)
         online = "per-user" in asked.getlist("grant_options[]")
         code = self._grants.new_code(Kind.ONLINE if online else Kind.OFFLINE)
-        return RedirectResponse(_with_query(redirect, self._signed({"code": code, **state})), 302)
+        # Clients sign what they find in the query, the app's own parameters too.
+        own = dict(parse_qsl(urlsplit(redirect).query, keep_blank_values=True))
+        told = self._told({"code": code, **state})
+        signature = sign_query({**own, **told}, self._app.secret)
+        return RedirectResponse(_with_query(redirect, {**told, "hmac": signature}), 302)
 
     def _granted(self, fields: Mapping[str, str]) -> dict[str, object]:
         grant_type = fields.get("grant_type") or ("authorization_code" if "code" in fields else "")
@@ -192,16 +196,15 @@ class OAuth:
             raise OAuthError("invalid_request", "The redirect_uri is not whitelisted")
         return url
 
-    def _signed(self, parameters: dict[str, str]) -> dict[str, str]:
+    def _told(self, parameters: dict[str, str]) -> dict[str, str]:
         shop = self._config.shop_domain
         host = f"admin.shopify.com/store/{shop.removesuffix('.myshopify.com')}"
-        told = {
+        return {
             **parameters,
             "host": base64.b64encode(host.encode()).decode().rstrip("="),
             "shop": shop,
             "timestamp": str(int(self._clock.now())),
         }
-        return {**told, "hmac": sign_query(told, self._app.secret)}
 
 
 def sign_query(parameters: Mapping[str, str], secret: str) -> str:

@@ -1,10 +1,10 @@
 """Root fields of `QueryRoot`, and the connections of products and variants."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from calibr_sandbox import catalog
-from calibr_sandbox.connections import Page, PageArguments, by_id, by_position, fetch_page
+from calibr_sandbox.connections import Page, by_id, by_position, fetch_page, page_arguments, parse_place
 from calibr_sandbox.context import Info
 from calibr_sandbox.errors import BadRequestError, InvalidGlobalIdError, ResourceNotFoundError
 from calibr_sandbox.fields import product_options
@@ -18,8 +18,20 @@ from calibr_sandbox.search import (
     SearchError,
     parse_search,
 )
+from calibr_sandbox.variant_extras import find_metafield
 
-Row = ProductRow | VariantRow | InventoryItemRow | BulkRow
+_OF_VARIANTS: Final = ("ProductVariant", "InventoryItem")
+
+
+_PRODUCT_ORDERS: Final = {
+    "CREATED_AT": "created_at",
+    "PRODUCT_TYPE": "product_type",
+    "TITLE": "title",
+    "UPDATED_AT": "updated_at",
+    "VENDOR": "vendor",
+}
+_DEFAULT_LIMIT: Final = 10_000
+_TEXT_COLUMNS: Final = frozenset({"product_type", "title", "vendor"})
 
 
 def _created(row: BulkRow) -> tuple[int, int]:
@@ -61,22 +73,36 @@ def resolve_variant(_root: object, info: Info, id: str) -> VariantRow | None:  #
     return catalog.find_variant(info.context.store, number_of(id, "ProductVariant"))
 
 
-def resolve_node(_root: object, info: Info, id: str) -> Row | None:  # noqa: A002
-    """`node(id:)`: None for an id that names nothing here."""
-    return resolve_nodes(_root, info, [id])[0]
+def resolve_inventory_item(_root: object, info: Info, id: str) -> InventoryItemRow | None:  # noqa: A002
+    """`inventoryItem(id:)`."""
+    found = catalog.find_variant(info.context.store, number_of(id, "InventoryItem") - INVENTORY_ITEM_SHIFT)
+    return None if found is None else InventoryItemRow(found)
 
 
-def resolve_nodes(_root: object, info: Info, ids: list[str]) -> list[Row | None]:
+def resolve_metafield(
+    variant: VariantRow, _info: Info, key: str, namespace: str | None = None
+) -> dict[str, object] | None:
+    """`ProductVariant.metafield`."""
+    return find_metafield(variant, namespace, key)
+
+
+FindNode = Callable[[Info, str, int], object | None]
+"""Finds an object of another subject by the type and number of its global id."""
+
+
+def resolve_nodes(_root: object, info: Info, ids: list[str], find_other: FindNode) -> list[object | None]:
     """`nodes(ids:)`: one entry per id in the same order, None for what does not exist."""
     store, parsed = info.context.store, [_require_gid(text) for text in ids]
     wanted = {number for gid in parsed if (number := _variant_number(gid)) is not None}
     variants = catalog.variants_by_id(store, sorted(wanted)) if wanted else {}
 
-    def find(gid: GlobalId) -> Row | None:
+    def find(gid: GlobalId) -> object | None:
         if gid.type_name == "Product":
             return catalog.find_product(store, gid.number)
         if gid.type_name == "BulkOperation":
             return info.context.bulk.find(gid.number)
+        if gid.type_name not in _OF_VARIANTS:
+            return find_other(info, gid.type_name, gid.number)
         variant = variants.get(_variant_number(gid) or 0)
         return InventoryItemRow(variant) if variant and gid.type_name == "InventoryItem" else variant
 
@@ -84,23 +110,32 @@ def resolve_nodes(_root: object, info: Info, ids: list[str]) -> list[Row | None]
 
 
 def resolve_products(_root: object, info: Info, **arguments: Any) -> Page:  # noqa: ANN401
-    """`products`, in the order of their ids."""
+    """`products`, by default in the order of their ids."""
     where, store = _search(arguments, PRODUCT_FIELDS), info.context.store
-    return fetch_page(_page(arguments), by_id, lambda part: catalog.list_products(store, part, where))
+    column = _PRODUCT_ORDERS.get(arguments.get("sortKey") or "ID", "id")
+    order = ("p.id",) if column == "id" else (f"p.{column}", "p.id")
+
+    def key(row: ProductRow) -> catalog.Key:
+        return (getattr(row, column), row.id)
+
+    def fetch(part: catalog.Slice) -> Sequence[ProductRow]:
+        return catalog.list_products(store, part, where, order)
+
+    return fetch_page(page_arguments(arguments), key, fetch, parse_place if column in _TEXT_COLUMNS else None)
 
 
 def resolve_variants(_root: object, info: Info, **arguments: Any) -> Page:  # noqa: ANN401
     """`productVariants`, over all products."""
     where, store = _search(arguments, VARIANT_FIELDS), info.context.store
     key, order = _variant_order(arguments)
-    return fetch_page(_page(arguments), key, lambda part: catalog.list_variants(store, part, where, order))
+    return fetch_page(page_arguments(arguments), key, lambda part: catalog.list_variants(store, part, where, order))
 
 
 def resolve_product_variants(product: ProductRow, info: Info, **arguments: Any) -> Page:  # noqa: ANN401
     """`Product.variants`."""
     where, store = Filter("v.product_id = ?", (product.id,)), info.context.store
     key, order = _variant_order(arguments)
-    return fetch_page(_page(arguments), key, lambda part: catalog.list_variants(store, part, where, order))
+    return fetch_page(page_arguments(arguments), key, lambda part: catalog.list_variants(store, part, where, order))
 
 
 def resolve_options(product: ProductRow, _info: Info, first: int | None = None) -> Sequence[Any]:
@@ -111,13 +146,13 @@ def resolve_options(product: ProductRow, _info: Info, first: int | None = None) 
 def resolve_products_count(_root: object, info: Info, **arguments: Any) -> dict[str, object]:  # noqa: ANN401
     """`productsCount`."""
     total = catalog.count_products(info.context.store, _search(arguments, PRODUCT_FIELDS))
-    return _count(total, arguments.get("limit"))
+    return _count(total, arguments)
 
 
 def resolve_variants_count(_root: object, info: Info, **arguments: Any) -> dict[str, object]:  # noqa: ANN401
     """`productVariantsCount`."""
     total = catalog.count_variants(info.context.store, _search(arguments, VARIANT_FIELDS))
-    return _count(total, arguments.get("limit"))
+    return _count(total, arguments)
 
 
 def resolve_bulk_operation(_root: object, info: Info, id: str) -> BulkRow | None:  # noqa: A002
@@ -149,7 +184,7 @@ def resolve_bulk_operations(_root: object, info: Info, **arguments: Any) -> Page
         window = rows[start:stop]
         return window[-part.limit :] if part.from_end else window[: part.limit]
 
-    return fetch_page(_page(arguments), by_id, cut)
+    return fetch_page(page_arguments(arguments), by_id, cut)
 
 
 def _require_gid(text: str) -> GlobalId:
@@ -171,16 +206,6 @@ def _variant_order(arguments: dict[str, Any]) -> tuple[Callable[[Any], catalog.K
     return by_id, ("v.id",)
 
 
-def _page(arguments: dict[str, Any]) -> PageArguments:
-    return PageArguments(
-        arguments.get("first"),
-        arguments.get("last"),
-        arguments.get("after"),
-        arguments.get("before"),
-        bool(arguments.get("reverse")),
-    )
-
-
 def _search(arguments: dict[str, Any], fields: dict[str, Callable[[str, str], Filter]]) -> Filter:
     try:
         return parse_search(arguments.get("query"), fields)
@@ -188,7 +213,10 @@ def _search(arguments: dict[str, Any], fields: dict[str, Callable[[str, str], Fi
         raise BadRequestError(str(error)) from error
 
 
-def _count(total: int, limit: int | None) -> dict[str, object]:
-    if limit is not None and total > limit:
+def _count(total: int, arguments: dict[str, Any]) -> dict[str, object]:
+    """Count up to the limit. A recorded count of everything is exact beyond the default one: that does not cap it."""
+    limit = arguments.get("limit")
+    is_default = limit == _DEFAULT_LIMIT and not arguments.get("query")
+    if limit is not None and not is_default and total > limit:
         return {"count": limit, "precision": "AT_LEAST"}
     return {"count": total, "precision": "EXACT"}

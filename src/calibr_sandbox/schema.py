@@ -10,6 +10,7 @@ from graphql import (
     GraphQLObjectType,
     GraphQLScalarType,
     GraphQLSchema,
+    GraphQLUnionType,
     build_schema,
     default_field_resolver,
     get_named_type,
@@ -20,19 +21,29 @@ from calibr_sandbox.bulk_mutations import resolve_cancel, resolve_run_mutation, 
 from calibr_sandbox.context import Info
 from calibr_sandbox.errors import AccessDeniedError
 from calibr_sandbox.fields import GETTERS, Getter
+from calibr_sandbox.markets import fields as market_fields
+from calibr_sandbox.markets import resolvers as market_resolvers
+from calibr_sandbox.markets import rows as market_rows
 from calibr_sandbox.rows import BulkRow, InventoryItemRow, OptionRow, ProductRow, VariantRow
 from calibr_sandbox.scopes import Requirement, requirement, requirement_of_type, with_implied
 from calibr_sandbox.staged_targets import resolve_staged_uploads_create
+from calibr_sandbox.variant_lifecycle import resolve_bulk_create, resolve_bulk_delete
 from calibr_sandbox.variants_update import resolve_bulk_update
 
 Resolver = Callable[..., Any]
+
+
+def _find_node(info: Info, type_name: str, number: int) -> object | None:
+    return market_resolvers.find_node(info, type_name, number)
+
 
 _ROOTS: Final[dict[str, dict[str, Resolver]]] = {
     "QueryRoot": {
         "shop": queries.resolve_shop,
         "currentAppInstallation": queries.resolve_app_installation,
-        "node": queries.resolve_node,
-        "nodes": queries.resolve_nodes,
+        "inventoryItem": queries.resolve_inventory_item,
+        "node": lambda root, info, id: queries.resolve_nodes(root, info, [id], _find_node)[0],  # noqa: A006
+        "nodes": lambda root, info, ids: queries.resolve_nodes(root, info, ids, _find_node),
         "product": queries.resolve_product,
         "products": queries.resolve_products,
         "productsCount": queries.resolve_products_count,
@@ -44,6 +55,8 @@ _ROOTS: Final[dict[str, dict[str, Resolver]]] = {
         "currentBulkOperation": queries.resolve_current_bulk_operation,
     },
     "Mutation": {
+        "productVariantsBulkCreate": resolve_bulk_create,
+        "productVariantsBulkDelete": resolve_bulk_delete,
         "productVariantsBulkUpdate": resolve_bulk_update,
         "bulkOperationRunMutation": resolve_run_mutation,
         "bulkOperationRunQuery": resolve_run_query,
@@ -51,6 +64,7 @@ _ROOTS: Final[dict[str, dict[str, Resolver]]] = {
         "bulkOperationCancel": resolve_cancel,
     },
     "Product": {"variants": queries.resolve_product_variants, "options": queries.resolve_options},
+    "ProductVariant": {"metafield": queries.resolve_metafield},
     "PageInfo": {
         "hasNextPage": lambda info, _: info.has_next_page,
         "hasPreviousPage": lambda info, _: info.has_previous_page,
@@ -64,7 +78,16 @@ _CONNECTION: Final[dict[str, Resolver]] = {
     "pageInfo": lambda page, _: page.info(),
 }
 _EDGE: Final[dict[str, Resolver]] = {"cursor": lambda edge, _: edge[0], "node": lambda edge, _: edge[1]}
-_TYPE_OF_ROW: Final = {
+_PARTS: Final[tuple[dict[str, dict[str, Resolver]], ...]] = (_ROOTS, market_resolvers.RESOLVERS)
+_READERS: Final[tuple[dict[str, dict[str, Getter]], ...]] = (GETTERS, market_fields.GETTERS)
+_TYPE_OF_ROW: Final[dict[type, str]] = {
+    market_rows.MarketRow: "Market",
+    market_rows.RegionRow: "MarketRegionCountry",
+    market_rows.PublicationRow: "Publication",
+    market_rows.PriceListRow: "PriceList",
+    market_rows.PriceBreakRow: "QuantityPriceBreak",
+    market_rows.CompanyRow: "Company",
+    market_rows.CompanyLocationRow: "CompanyLocation",
     ProductRow: "Product",
     VariantRow: "ProductVariant",
     InventoryItemRow: "InventoryItem",
@@ -86,16 +109,25 @@ def build() -> GraphQLSchema:
     for named in schema.type_map.values():
         if isinstance(named, GraphQLObjectType) and not named.name.startswith("__"):
             _attach(named)
-        elif isinstance(named, GraphQLInterfaceType):
-            named.resolve_type = _type_of
+        elif isinstance(named, GraphQLInterfaceType | GraphQLUnionType):
+            named.resolve_type = _permitted_type
         elif isinstance(named, GraphQLScalarType):
             _fit_scalar(named)
     return schema
 
 
+def _type_of(row: object) -> str | None:
+    if isinstance(row, market_rows.CatalogRow):
+        return market_resolvers.type_of_catalog(row)
+    return _TYPE_OF_ROW.get(type(row))
+
+
 def _attach(named: GraphQLObjectType) -> None:
-    resolvers: dict[str, Resolver] = {name: _reading(get) for name, get in GETTERS.get(named.name, {}).items()}
-    resolvers |= _ROOTS.get(named.name, {})
+    resolvers: dict[str, Resolver] = {}
+    for getters in _READERS:
+        resolvers |= {name: _reading(get) for name, get in getters.get(named.name, {}).items()}
+    for part in _PARTS:
+        resolvers |= part.get(named.name, {})
     if named.name.endswith("Connection"):
         resolvers |= _CONNECTION
     elif named.name.endswith("Edge"):
@@ -119,9 +151,9 @@ def _guarding(needed: Requirement, resolve: Resolver) -> Resolver:
     return guarded
 
 
-def _type_of(row: object, info: Info, _type: object) -> str | None:
+def _permitted_type(row: object, info: Info, _type: object) -> str | None:
     """The type of a row that a field returns as a node; its scopes are not known before."""
-    name = _TYPE_OF_ROW.get(type(row))
+    name = _type_of(row)
     needed = None if name is None else requirement_of_type(name)
     if needed is not None and not needed.is_met_by(with_implied(info.context.shop.scopes)):
         raise AccessDeniedError(info.field_name, needed.text)

@@ -11,41 +11,59 @@ from functools import lru_cache
 from typing import Final
 
 _PRODUCTS: Final = "`read_products` access scope."
-_LOCATIONS: Final = "`read_locations` access scope"
+_STOCK: Final = "`read_inventory` access scope or `read_products` access scope."
 _MARKETS: Final = "`read_markets` for queries and both `read_markets` as well as `write_markets` for mutations."
-_CATALOGS: Final = "`write_products` access scope. Also: The user must have permission to create and edit catalogs"
-_NO_CATALOGS: Final = "`write_products` access scope. Also: The user must have permission to delete catalogs."
-_LISTINGS: Final = "`read_products` access scope or `read_product_listings` access scope."
+_COMPANY: Final = (
+    "`{0}_customers` access scope or `{0}_companies` access scope. Also: The shop must have access to B2B. Some"
+    " operations may require additional plan capabilities."
+)
+_SEE_LISTS: Final = f"{_PRODUCTS} Also: The user must have permission to view catalogs."
+_FILES: Final = (
+    "`read_products` access scope, `read_files` access scope, `read_themes` access scope, `read_orders` access scope,"
+    " `read_draft_orders` access scope, `read_images` access scope or `read_quick_sale` access scope."
+)
+_WRITE: Final = "`write_products` access scope. Also: The user must have"
+_CATALOGS: Final = f"{_WRITE} permission to create and edit catalogs"
+_B2B: Final = f"{_CATALOGS}, and the shop requires B2B features enabled."
+_NO_CATALOGS: Final = f"{_WRITE} permission to delete catalogs."
+_PUBLICATIONS: Final = (
+    "`write_publications` access scope. Also: The user must have a permission to create and edit catalogs."
+)
+_LISTINGS: Final = (
+    "`read_products` access scope or `read_product_listings` access scope. Also: The app owning the catalog needs"
+    " either products or product listing rights."
+)
+_INVENTORY: Final = "`write_inventory` access scope. Also: The user must have a permission to update an inventory item."
+_LOCATIONS: Final = "`read_locations` access scope, `read_inventory` access scope or `read_markets_home` access scope."
 
-_REQUIRED: Final[dict[str, str]] = {
-    **dict.fromkeys(("Collection", "Product", "ProductOption", "ProductVariant"), _PRODUCTS),
-    **dict.fromkeys(("CompanyLocationCatalog", "MarketCatalog", "ProductVariantContextualPricing"), _PRODUCTS),
-    **dict.fromkeys(("QueryRoot.productsCount", "QueryRoot.productVariantsCount"), _PRODUCTS),
-    "AppCatalog": f"{_LISTINGS} Also: The app owning the catalog needs either products or product listing rights.",
-    "InventoryItem": "`read_inventory` access scope or `read_products` access scope.",
-    "InventoryLevel": "`read_inventory` access scope.",
-    "Location": f"{_LOCATIONS}, `read_inventory` access scope or `read_markets_home` access scope.",
-    "Market": _MARKETS,
-    "QueryRoot.markets": _MARKETS,
-    "PriceList": f"{_PRODUCTS} Also: The user must have a permission to view catalogs.",
-    "PriceListPrice": f"{_PRODUCTS} Also: The user must have permission to view catalogs.",
-    "CompanyLocation": "`read_customers` access scope or `read_companies` access scope. Also: The shop must have access"
-    " to B2B. Some operations may require additional plan capabilities.",
-    "Mutation.productVariantsBulkUpdate": "`write_products` access scope. Also: The user must have a permission to"
-    " update product variants.",
-    "Mutation.inventoryItemUpdate": "`write_inventory` access scope. Also: The user must have a permission to update an"
-    " inventory item.",
-    **dict.fromkeys(
-        (
-            *("Mutation.catalogContextUpdate", "Mutation.catalogCreate", "Mutation.catalogUpdate"),
-            *("Mutation.priceListCreate", "Mutation.priceListUpdate", "Mutation.priceListFixedPricesAdd"),
-            *("Mutation.priceListFixedPricesUpdate", "Mutation.priceListFixedPricesByProductUpdate"),
-        ),
-        f"{_CATALOGS}.",
-    ),
-    "Mutation.quantityPricingByVariantUpdate": f"{_CATALOGS}, and the shop requires B2B features enabled.",
-    "Mutation.priceListDelete": _NO_CATALOGS,
-    "Mutation.priceListFixedPricesDelete": _NO_CATALOGS,
+_NAMES_BY_TEXT: Final[dict[str, str]] = {
+    _PRODUCTS: "Collection CompanyLocationCatalog MarketCatalog PriceListAdjustment PriceListParent Product"
+    " ProductCompareAtPriceRange ProductContextualPricing ProductOption ProductOptionValue ProductPriceRangeV2"
+    " ProductVariant ProductVariantContextualPricing QuantityRule MarketCatalog.marketsCount"
+    " QueryRoot.productsCount"
+    " QueryRoot.productVariantsCount",
+    _STOCK: "CountryHarmonizedSystemCode InventoryItem InventoryItemMeasurement",
+    _MARKETS: "Market MarketConditions MarketCurrencySettings MarketPriceInclusions MarketRegionCountry"
+    " MarketWebPresence RegionsCondition QueryRoot.markets QueryRoot.webPresences Mutation.marketCreate"
+    " Mutation.marketDelete Mutation.marketUpdate",
+    _COMPANY.format("read"): "Company CompanyLocation",
+    _COMPANY.format("write"): "Mutation.companyCreate Mutation.companyDelete Mutation.companyLocationCreate",
+    f"{_PRODUCTS} Also: The user must have a permission to view catalogs.": "PriceList",
+    _SEE_LISTS: "PriceListAdjustmentSettings PriceListPrice QuantityPriceBreak",
+    _LISTINGS: "AppCatalog",
+    _FILES: "ExternalVideo Media MediaImage Model3d Video",
+    "`read_inventory` access scope.": "InventoryLevel",
+    _LOCATIONS: "Location",
+    _INVENTORY: "Mutation.inventoryItemUpdate",
+    f"{_WRITE} a permission to create product variants.": "Mutation.productVariantsBulkCreate",
+    f"{_WRITE} a permission to delete product variants.": "Mutation.productVariantsBulkDelete",
+    f"{_WRITE} a permission to update product variants.": "Mutation.productVariantsBulkUpdate",
+    f"{_CATALOGS}.": "Mutation.catalogContextUpdate Mutation.catalogCreate Mutation.catalogUpdate"
+    " Mutation.priceListCreate Mutation.priceListUpdate Mutation.priceListFixedPricesAdd"
+    " Mutation.priceListFixedPricesUpdate Mutation.priceListFixedPricesByProductUpdate",
+    _B2B: "Mutation.quantityPricingByVariantUpdate Mutation.quantityRulesAdd Mutation.quantityRulesDelete",
+    _NO_CATALOGS: "Mutation.catalogDelete Mutation.priceListDelete Mutation.priceListFixedPricesDelete",
+    _PUBLICATIONS: "Mutation.publicationCreate Mutation.publicationDelete",
 }
 _NAME: Final = re.compile(r"`(\w+)`")
 _SEPARATORS: Final = re.compile(r"[\s,+]+")
@@ -68,12 +86,13 @@ class Requirement:
 def _requirement(name: str, text: str) -> Requirement:
     named = frozenset(_NAME.findall(text))
     writes = frozenset(scope for scope in named if scope.startswith("write_"))
-    if name.startswith("Mutation."):
-        return Requirement(text, writes, frozenset())
-    return Requirement(text, frozenset(), named - writes)
+    if not name.startswith("Mutation."):
+        return Requirement(text, frozenset(), named - writes)
+    is_choice = "scope or `" in text
+    return Requirement(text, frozenset() if is_choice else writes, writes if is_choice else frozenset())
 
 
-_BY_NAME: Final = {name: _requirement(name, text) for name, text in _REQUIRED.items()}
+_BY_NAME: Final = {name: _requirement(name, text) for text, names in _NAMES_BY_TEXT.items() for name in names.split()}
 
 
 def parse_scopes(text: str) -> tuple[str, ...]:

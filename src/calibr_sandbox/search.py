@@ -89,6 +89,24 @@ VARIANT_FIELDS: Final = _SHARED | {
     "title": _text("v.title"),
     "updated_at": _time("v.updated_at", "updated_at"),
 }
+
+
+def _contains(column: str) -> Callable[[str, str], Filter]:
+    """A title is found by any part of it."""
+    return lambda _operator, value: Filter(f"instr(lower({column}), lower(?)) > 0", (value,))
+
+
+MARKET_FIELDS: Final = {
+    "id": _number("m.id"),
+    "name": _contains("m.name"),
+    "status": _text("m.status"),
+}
+CATALOG_FIELDS: Final = {
+    "id": _number("c.id"),
+    "title": _contains("c.title"),
+    "status": _text("c.status"),
+}
+PRICE_FIELDS: Final = {"product_id": _number("v.product_id"), "variant_id": _number("v.id")}
 BULK_FIELDS: Final = {
     "id": _number("id"),
     "status": _text("status"),

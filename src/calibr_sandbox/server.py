@@ -84,8 +84,9 @@ def _bulk_operations(
 
     results = store.path.with_name(store.path.name + ".bulk")
     announce = webhooks.products_changed
-    shop = Workshop(config, schema.build(), state, staged, results, Gate(), context_of, announce)
+    shop = Workshop(config, schema.build(), state, staged, results, Gate(), context_of, announce, lambda: app.scopes)
     bulk = BulkOperations(shop)
+    bulk.resume()
     return bulk
 
 

@@ -146,7 +146,8 @@ def _config(app: Starlette, *, lifespan: Literal["on", "off"], files: Certificat
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=60,
+        # A client that pauses, as tests do on a busy machine, must not find its kept connection closed.
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=5,
         lifespan=lifespan,
         ssl_certfile=None if files is None else files.chain_file,

@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from calibr_sandbox.markets.tables import TABLES as MARKET_TABLES
 from calibr_sandbox.money import decimals_of
 
 _TABLES: Final = """
@@ -42,6 +43,7 @@ CREATE TABLE IF NOT EXISTS variant (
   updated_at INTEGER NOT NULL,
   extra TEXT NOT NULL DEFAULT '{}'
 );
+CREATE INDEX IF NOT EXISTS product_updated ON product (updated_at, id);
 CREATE INDEX IF NOT EXISTS variant_of_product ON variant (product_id, position, id);
 CREATE TABLE IF NOT EXISTS bulk_operation (
   id INTEGER PRIMARY KEY,
@@ -75,13 +77,22 @@ CREATE TABLE IF NOT EXISTS staged_upload (
   file TEXT,
   size INTEGER
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS webhook (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  topic TEXT NOT NULL,
+  url TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  UNIQUE (topic, url)
+);
+"""
+_JOURNAL: Final = """
 CREATE TABLE IF NOT EXISTS journal (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
   call INTEGER NOT NULL,
   source TEXT NOT NULL,
   at INTEGER NOT NULL,
   variant_id INTEGER NOT NULL,
-  price TEXT NOT NULL,
+  price TEXT,
   compare_at_price TEXT,
   cost TEXT,
   at_ms INTEGER NOT NULL DEFAULT 0,
@@ -90,14 +101,9 @@ CREATE TABLE IF NOT EXISTS journal (
   compare_at_price_before TEXT,
   effective INTEGER NOT NULL DEFAULT 1,
   request_id TEXT,
-  writer TEXT
-);
-CREATE TABLE IF NOT EXISTS webhook (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
-  topic TEXT NOT NULL,
-  url TEXT NOT NULL,
-  created_at INTEGER NOT NULL,
-  UNIQUE (topic, url)
+  writer TEXT,
+  price_list_id INTEGER,
+  currency TEXT
 );
 """
 # Evidence: what was written and by whom can be added to, and nothing else.
@@ -116,6 +122,8 @@ _LATER_COLUMNS: Final = {
         "effective": "INTEGER NOT NULL DEFAULT 1",
         "request_id": "TEXT",
         "writer": "TEXT",
+        "price_list_id": "INTEGER",
+        "currency": "TEXT",
     },
     "variant": {"extra": "TEXT NOT NULL DEFAULT '{}'"},
     "bulk_operation": {
@@ -171,7 +179,7 @@ class Store(Reader):
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA busy_timeout = 10000")
         connection.execute("PRAGMA cache_size = -65536")
-        connection.executescript(_TABLES)
+        connection.executescript(_TABLES + MARKET_TABLES + _JOURNAL)
         _bring_up_to_date(connection)
         connection.executescript(_EVIDENCE)
         connection.execute("INSERT OR IGNORE INTO meta VALUES ('currency', ?)", (currency,))
@@ -216,3 +224,18 @@ def _bring_up_to_date(connection: sqlite3.Connection) -> None:
         for name, kind in columns.items():
             if name not in known:
                 connection.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
+    if any(row[1] == "price" and row[3] for row in connection.execute("PRAGMA table_info(journal)")):
+        _let_price_be_null(connection)
+
+
+def _let_price_be_null(connection: sqlite3.Connection) -> None:
+    """Copy a journal of an earlier version, in which each entry had a price: a deleted fixed price leaves none."""
+    columns = ", ".join(row[1] for row in connection.execute("PRAGMA table_info(journal)"))
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("ALTER TABLE journal RENAME TO earlier_journal")
+    connection.execute(_JOURNAL)
+    connection.execute(f"INSERT INTO journal ({columns}) SELECT {columns} FROM earlier_journal ORDER BY seq")  # noqa: S608
+    connection.execute("DROP TRIGGER IF EXISTS journal_no_update")
+    connection.execute("DROP TRIGGER IF EXISTS journal_no_delete")
+    connection.execute("DROP TABLE earlier_journal")
+    connection.execute("COMMIT")

@@ -4,9 +4,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
+import orjson
+
 from calibr_sandbox.ids import parse_gid
 from calibr_sandbox.money import UPPER_BOUND, to_shop_text
 from calibr_sandbox.rows import VariantRow
+from calibr_sandbox.variant_extras import changed_extra
+from calibr_sandbox.variant_options import Choices, OptionError, Siblings
 
 Entry = dict[str, Any]
 """One element of `variants`, as the executor coerced it: amounts are decimals, an omitted field is absent."""
@@ -40,16 +44,27 @@ class Checked:
     errors: list[RowError]
 
 
-def check_rows(entries: list[Entry], known: dict[int, VariantRow], currency: str) -> Checked:
-    """Separate good rows from bad. A variant that is sent twice changes twice: the last row stays."""
+def check_rows(
+    entries: list[Entry], known: dict[int, VariantRow], currency: str, siblings: Siblings | None = None
+) -> Checked:
+    """Separate good rows from bad. A variant that is sent twice changes twice: the last row stays.
+
+    `siblings` lists all variants of the product; it is asked only when a row chooses other options.
+    """
     updates: list[VariantRow] = []
     errors: list[RowError] = []
     current = dict(known)
+    choices = Choices(siblings)
     for index, entry in enumerate(entries):
-        found = _errors_of(("variants", str(index)), entry, current)
+        path = ("variants", str(index))
+        found = _errors_of(path, entry, current)
+        chosen = None if found else choices.of(path, current[variant_number(entry)], entry)
+        if isinstance(chosen, OptionError):
+            found = [RowError(chosen.field, chosen.message, chosen.code)]
         errors.extend(found)
-        if not found:
-            row = _apply(current[variant_number(entry)], entry, currency)
+        if not found and chosen is not None and not isinstance(chosen, OptionError):
+            row = apply_entry(current[variant_number(entry)], entry, currency)
+            row = row._replace(title=" / ".join(chosen), option_values=orjson.dumps(chosen).decode())
             current[row.id] = row
             updates.append(row)
     errors.sort(key=lambda error: (error.field, error.code or ""))
@@ -67,6 +82,11 @@ def _errors_of(path: Path, entry: Entry, known: dict[int, VariantRow]) -> list[R
         return [RowError((*path, "id"), "Product variant is missing ID attribute", "PRODUCT_VARIANT_ID_MISSING")]
     if variant_number(entry) not in known:
         return [RowError((*path, "id"), "Product variant does not exist", "PRODUCT_VARIANT_DOES_NOT_EXIST")]
+    return value_errors(path, entry)
+
+
+def value_errors(path: Path, entry: Entry) -> list[RowError]:
+    """Check the values of a row, whatever variant it is about."""
     item = entry.get("inventoryItem") or {}
     return [
         *_price_errors((*path, "price"), entry),
@@ -104,10 +124,10 @@ def _text_errors(path: Path, text: str | None, name: str) -> list[RowError]:
     return [RowError(path, f"{name} is too long (maximum is {_MAX_TEXT} characters)", "INVALID_INPUT")]
 
 
-def _apply(row: VariantRow, entry: Entry, currency: str) -> VariantRow:
+def apply_entry(row: VariantRow, entry: Entry, currency: str) -> VariantRow:
     """Change what the row carries: an absent field stays as it is, a null clears it."""
     item = entry.get("inventoryItem") or {}
-    changes: Entry = {}
+    changes: Entry = {"extra": changed_extra(row.extra, entry)}
     for name, source, key in (
         ("price", entry, "price"),
         ("compare_at_price", entry, "compareAtPrice"),

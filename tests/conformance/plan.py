@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphql import FieldNode, GraphQLError, GraphQLSchema, OperationDefinitionNode, parse
-from rebuild import CannotAskError, rebuild
+from rebuild import CannotAskError, NotRecordedError, rebuild
 from recording import Json, Recording, Result, Step, Upload
 from scope import reason_out_of_scope
 
@@ -16,9 +16,11 @@ class Send:
     step: Step
     query: str
     variables: Json
-    is_rebuilt: bool
     is_mutation: bool
     roots: tuple[str, ...]
+    is_rebuilt: bool = False
+    unasked: frozenset[tuple[str, ...]] = frozenset()
+    """Fields of the answer that a rebuilt query could not ask for."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,14 @@ class Evidence:
     """An answer that tells what the store held and is not asked for again."""
 
     step: Step
+
+
+@dataclass(frozen=True)
+class NotAsked:
+    """A request whose text was not recorded and cannot be told from its answer."""
+
+    step: Step
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,7 @@ class NotServed:
     reason: str
 
 
-Action = Send | Evidence | LeftOut | NotServed | Upload | Result
+Action = Send | Evidence | NotAsked | LeftOut | NotServed | Upload | Result
 
 
 def plan(recording: Recording, schema: GraphQLSchema) -> list[Action]:
@@ -63,18 +73,22 @@ def _decide(step: Step, schema: GraphQLSchema) -> Action:
         return Evidence(step)
     if step.query is not None:
         is_mutation = any(kind == "mutation" for _, kind in roots or ())
-        return Send(
-            step, step.query, step.variables or {}, is_rebuilt=False, is_mutation=is_mutation, roots=tuple(names)
-        )
+        return Send(step, step.query, step.variables or {}, is_mutation, tuple(names))
     is_read = schema.query_type is not None and bool(names) and all(name in schema.query_type.fields for name in names)
     if step.variables is None and (is_aside or not is_read):
         return Evidence(step)
+    return _rebuilt(step, schema, tuple(names))
+
+
+def _rebuilt(step: Step, schema: GraphQLSchema, names: tuple[str, ...]) -> Action:
     try:
-        query, variables = rebuild(schema, step)
+        made = rebuild(schema, step)
+    except NotRecordedError as error:
+        return NotAsked(step, str(error))
     except CannotAskError as error:
-        return Evidence(step) if is_aside else NotServed(step, str(error))
-    is_mutation = query.startswith("mutation")
-    return Send(step, query, variables, is_rebuilt=True, is_mutation=is_mutation, roots=tuple(names))
+        return NotServed(step, str(error)) if step.role == "case" else Evidence(step)
+    is_mutation = made.query.startswith("mutation")
+    return Send(step, made.query, made.variables, is_mutation, names, is_rebuilt=True, unasked=made.unasked)
 
 
 def _roots_of_query(query: str) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from plan import Action, Evidence, LeftOut, NotServed, Send, is_gid
+from plan import Action, Evidence, LeftOut, NotAsked, NotServed, Send, is_gid
 from recording import Json, Recording, Result
 
 _GID = re.compile(r"gid://shopify/\w+/[\w-]+")
@@ -23,11 +23,14 @@ class Presupposed:
     objects: dict[str, Json] = field(default_factory=dict)
     products: int = 0
     """How many products the store had, where it was asked."""
+    shop_currency: str | None = None
+    """What relative prices of price lists tell of the shop's currency."""
 
     @property
     def currency(self) -> str:
         """The currency of the shop where it was told; dollars otherwise."""
-        return next((shop["currencyCode"] for shop in self.of_type("Shop") if "currencyCode" in shop), "USD")
+        told = next((shop["currencyCode"] for shop in self.of_type("Shop") if "currencyCode" in shop), None)
+        return told or self.shop_currency or "USD"
 
     def of_type(self, name: str) -> list[Json]:
         """The objects of one type."""
@@ -51,7 +54,7 @@ def _evidence(recording: Recording, actions: list[Action]) -> Iterator[Json]:
     yield from (step.body for step in recording.upstream)
     yield from ({"data": {"lines": event.lines}} for event in recording.events if isinstance(event, Result))
     asked = [action for action in actions if isinstance(action, Send)]
-    told = [action for action in actions if isinstance(action, Evidence | LeftOut | NotServed)]
+    told = [action for action in actions if isinstance(action, Evidence | NotAsked | LeftOut | NotServed)]
     ordered = [*told, *(a for a in asked if not a.is_mutation), *(a for a in asked if a.is_mutation)]
     yield from (action.step.body for action in ordered)
 

@@ -28,6 +28,19 @@ class CannotAskError(Exception):
     """The schema of the sandbox has nothing that could give such an answer."""
 
 
+class NotRecordedError(CannotAskError):
+    """What was asked cannot be told from what was recorded."""
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """A query with its variables, and the fields of the answer that it could not ask for."""
+
+    query: str
+    variables: Json
+    unasked: frozenset[tuple[str, ...]]
+
+
 @dataclass
 class _Request:
     """The variables that the rebuilt query may use, and those that it uses, with their types."""
@@ -35,11 +48,16 @@ class _Request:
     schema: GraphQLSchema
     variables: Json
     used: dict[str, str] = field(default_factory=dict)
+    unasked: set[tuple[str, ...]] = field(default_factory=set)
+    """Fields of the answer whose arguments were not recorded: keys from the root on, without places in lists."""
+    path: list[str] = field(default_factory=list)
 
 
-def rebuild(schema: GraphQLSchema, step: Step) -> tuple[str, Json]:
-    """Return a query and its variables. Raises CannotAskError naming the root field that is missing."""
+def rebuild(schema: GraphQLSchema, step: Step) -> Rebuilt:
+    """Rebuild a request. Raises CannotAskError naming the root field that is missing."""
     data = step.body.get("data")
+    if data is None and step.hint:
+        data = dict.fromkeys(step.hint)
     if not isinstance(data, dict):
         raise CannotAskError("its query was not recorded, and its answer has no data to tell it from")
     given = step.variables or {}
@@ -52,16 +70,25 @@ def rebuild(schema: GraphQLSchema, step: Step) -> tuple[str, Json]:
     declared = ", ".join(f"${name}: {kind}" for name, kind in request.used.items())
     kind = "mutation" if is_mutation else "query"
     query = f"{kind} Rebuilt{f'({declared})' if declared else ''} {{ {' '.join(parts)} }}"
-    return query, {name: given[name] for name in request.used}
+    return Rebuilt(query, {name: given[name] for name in request.used}, frozenset(request.unasked))
 
 
 def _root(request: _Request, owner: GraphQLObjectType, key: str, value: object) -> str:
     name = key if key in owner.fields else _guess(request, owner, value)
     if name is None:
-        raise CannotAskError(f"`{key}` is not served")
+        if _is_named_after_a_type(request.schema, key, value):
+            raise CannotAskError(f"`{key}` is not served")
+        raise NotRecordedError(f"`{key}` is an alias of a field that was not recorded")
+    request.path = [key]
     chosen = owner.fields[name]
     label = key if key == name else f"{key}: {name}"
     return f"{label}{_arguments(request, chosen, value)}{_selection(request, chosen, value)}"
+
+
+def _is_named_after_a_type(schema: GraphQLSchema, key: str, value: object) -> bool:
+    """Fields are named after what they are about (`priceListCreate`); an alias seldom is."""
+    kinds = {*schema.type_map, *re.findall(r"gid://shopify/(\w+)/", repr(value))}
+    return any(key.startswith(kind[0].lower() + kind[1:]) for kind in kinds if not kind.startswith("__"))
 
 
 def _guess(request: _Request, owner: GraphQLObjectType, value: object) -> str | None:
@@ -92,13 +119,15 @@ def _arguments(request: _Request, chosen: GraphQLField, value: object) -> str:
 
 
 def _argument(request: _Request, name: str, argument: GraphQLArgument, value: object) -> str | None:
-    if name in request.variables:
+    is_root = len(request.path) == 1
+    if name in request.variables and (is_root or is_required_argument(argument)):
         request.used[name] = str(argument.type)
         return f"${name}"
     if name != "id":
-        if is_required_argument(argument):
+        own = value.get(name) if isinstance(value, dict) else None
+        if is_required_argument(argument) and not isinstance(own, str):
             raise CannotAskError(f"argument `{name}` was not recorded")
-        return None
+        return f'"{own}"' if is_required_argument(argument) else None
     own = value.get("id") if isinstance(value, dict) else None
     for other, given in request.variables.items():
         if isinstance(given, str) and given == own:
@@ -134,10 +163,13 @@ def _fields(request: _Request, named: GraphQLNamedType, sample: Json) -> str:
             parts.append(key)
         elif key in named.fields:
             found = named.fields[key]
+            request.path.append(key)
             try:
                 parts.append(f"{key}{_arguments(request, found, value)}{_selection(request, found, value)}")
             except CannotAskError:
-                continue
+                request.unasked.add(tuple(request.path))
+            finally:
+                request.path.pop()
     if isinstance(named, GraphQLInterfaceType):
         parts.append(
             _concrete(request, named, {key: sample[key] for key in sample if key not in named.fields} | _id(sample))

@@ -7,7 +7,7 @@ with the same root fields. Answers without a request are evidence of what the st
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,14 +28,16 @@ class Step:
     query: str | None
     variables: Json | None
     body: Json
-    role: str
+    hint: tuple[str, ...] = ()
+    """The root fields of an answer without data, told by a request with the same variables."""
+    role: str = "case"
     """`setup`, `case`, `cleanup`, or `upstream`: what the recorder read of the store for its own use."""
 
     @property
     def roots(self) -> list[str]:
         """The keys of the answer's data."""
         data = self.body.get("data")
-        return list(data) if isinstance(data, dict) else []
+        return list(data) if isinstance(data, dict) else list(self.hint)
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ def read_recording(path: Path, name: str) -> Recording:
     content = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(content, dict):
         raise ValueError(f"{path}: not a JSON object")  # noqa: TRY004 - input
+    _put_documents(content, path.resolve().parents)
     upstream = [
         step
         for place, call in enumerate(content.get(_UPSTREAM) or [])
@@ -83,6 +86,17 @@ def read_recording(path: Path, name: str) -> Recording:
     events = list(_walk(content, "", "case", _Around()))
     version = content.get("apiVersion") or next(iter(_VERSION.findall(str(path))), "2026-04")
     return Recording(name, version, _with_queries(events, upstream), upstream)
+
+
+def _put_documents(node: Any, folders: Sequence[Path]) -> None:  # noqa: ANN401 - any JSON
+    """Put in the documents that a recording names by a path, where they stand in a folder around it."""
+    if isinstance(node, dict):
+        named = node.get("documentPath")
+        found = [folder / named for folder in folders if (folder / named).is_file()] if isinstance(named, str) else []
+        if found:
+            node.setdefault("query", found[0].read_text(encoding="utf-8"))
+    for item in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        _put_documents(item, folders)
 
 
 @dataclass(frozen=True)
@@ -146,7 +160,7 @@ def _step(node: Json, path: str, role: str, around: _Around) -> Step | None:
         variables = variables or {}
     elif around.queries and variables is not None:
         query = next((text for text in around.queries if _asks_for(text, body)), None)
-    return Step(path, query, variables, body, role)
+    return Step(path, query, variables, body, role=role)
 
 
 def _body(node: Json) -> Json | None:
@@ -200,14 +214,21 @@ def _with_queries(events: list[Event], upstream: list[Step]) -> list[Event]:
     return [_lent(event, lenders) if isinstance(event, Step) else event for event in events]
 
 
+def _same(step: Step, lender: Step) -> bool:
+    return set(step.variables or {}) == set(lender.variables or {})
+
+
 def _lent(step: Step, lenders: list[Step]) -> Step:
-    if step.query is not None or not step.roots:
+    if step.query is not None:
         return step
+    if not step.roots:
+        alike = (lender for lender in lenders if lender.roots and step.variables and _same(step, lender))
+        return next((replace(step, query=found.query, hint=tuple(found.roots)) for found in alike), step)
     for lender in lenders:
         if lender.query is None or lender.roots != step.roots:
             continue
-        if step.variables is None:
+        if step.variables is None and lender.role == "upstream":
             return replace(step, query=lender.query, variables=lender.variables)
-        if set(step.variables) == set(lender.variables or {}):
+        if step.variables is not None and _same(step, lender):
             return replace(step, query=lender.query)
     return step

@@ -12,14 +12,16 @@ from typing import Any
 
 from masks import differences, mask
 from names import Names
-from plan import Evidence, LeftOut, NotServed, Send, plan
+from plan import Evidence, LeftOut, NotAsked, NotServed, Send, plan
 from presupposed import gather
 from recording import Json, Recording, Result, Upload
 from seeding import seed
+from seeding_markets import derive, seed_markets
+from stale import STALE, is_stale_search
 from uploads import Uploads
 
 from calibr_sandbox import schema
-from calibr_sandbox.config import SandboxConfig
+from calibr_sandbox.config import DEFAULT_SCOPES, SandboxConfig
 from calibr_sandbox.store import Store
 from calibr_sandbox.testing import StartedSandbox, started_sandbox
 
@@ -27,6 +29,7 @@ _NEVER_S = 86_400.0
 """Bulk operations move on only when the recording says that they had."""
 _ORDER = ("CREATED", "RUNNING", "COMPLETED"), ("CANCELING", "CANCELED")
 _TRIES = 200
+_WRITES = ("write_markets", "write_publications", "write_companies")
 
 
 @dataclass
@@ -37,6 +40,8 @@ class Outcome:
     compared: int = 0
     differences: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """Differences that do no harm, and requests that cannot be made, with the reason."""
     evidence: int = 0
 
     @property
@@ -58,11 +63,13 @@ def replay(recording: Recording) -> Outcome:
         outcome.left_out = _reasons(actions)
         return outcome
     presupposed = gather(recording, actions)
+    derive(presupposed)
     with tempfile.TemporaryDirectory() as folder:
         db = Path(folder) / "shop.db"
         with closing(Store(db, presupposed.currency)) as store:
             seed(store, presupposed, names)
-        config = SandboxConfig(db, plan="enterprise", bulk_delay_s=_NEVER_S)
+            seed_markets(store, presupposed, actions)
+        config = SandboxConfig(db, plan="enterprise", bulk_delay_s=_NEVER_S, scopes=(*DEFAULT_SCOPES, *_WRITES))
         with started_sandbox(config) as sandbox:
             run = _Run(sandbox, names, outcome, recording.version)
             for action in actions:
@@ -98,6 +105,7 @@ class _Run:
         self._outcome = outcome
         self._uploads = Uploads(sandbox, names)
         self._finished: Json | None = None
+        self._changed = False
 
     def take(self, action: object) -> None:
         """Do what the plan says about one event."""
@@ -109,6 +117,8 @@ class _Run:
             self._compare_result(action)
         elif isinstance(action, NotServed):
             self._note(action.step.path, [action.reason])
+        elif isinstance(action, NotAsked):
+            self._outcome.notes.append(f"{action.step.path}: not asked, {action.reason}")
         elif isinstance(action, LeftOut):
             self._outcome.left_out.append(f"{action.step.path}: {action.reason}")
         elif isinstance(action, Evidence):
@@ -124,10 +134,18 @@ class _Run:
             self._sandbox.shop.bulk.advance()
             time.sleep(0.01)
             ours = self._ask(action)
+        if not action.is_mutation:
+            _let_cancel(theirs, ours)
         self._names.learn(theirs, ours)
         self._uploads.remember(ours)
         self._finished = next(_finished(ours), self._finished)
-        self._note(action.step.path, differences(_places(theirs, action), _places(ours, action)))
+        self._changed = self._changed or action.is_mutation
+        harmless, found = [], []
+        for difference in differences(_places(theirs, action), _places(ours, action)):
+            lags = self._changed and is_stale_search(action, difference)
+            (harmless if lags else found).append(difference)
+        self._outcome.notes.extend(f"{action.step.path}: {text} ({STALE})" for text in harmless)
+        self._note(action.step.path, found)
 
     def _ask(self, action: Send) -> Json:
         self._sandbox.clock.now += 60
@@ -158,10 +176,22 @@ class _Run:
 
 def _places(body: Json, action: Send) -> Json:
     """A rebuilt query has its fields at other places than the one that was lost."""
+    for path in action.unasked:
+        body = {**body, "data": _without(body.get("data"), path)}
     if not action.is_rebuilt or not isinstance(body.get("errors"), list):
         return body
     errors = [{key: value for key, value in error.items() if key != "locations"} for error in body["errors"]]
     return {**body, "errors": errors}
+
+
+def _without(value: Any, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - any JSON
+    if isinstance(value, list):
+        return [_without(item, path) for item in value]
+    if not isinstance(value, dict) or path[0] not in value:
+        return value
+    if len(path) == 1:
+        return {key: item for key, item in value.items() if key != path[0]}
+    return {**value, path[0]: _without(value[path[0]], path[1:])}
 
 
 def _operations(value: object) -> Iterator[Json]:
@@ -183,6 +213,14 @@ def _is_behind(theirs: Json, ours: Json) -> bool:
         for left, right in pairs
         for line in _ORDER
     )
+
+
+def _let_cancel(theirs: Json, ours: Json) -> None:
+    """How long an operation is CANCELING is a matter of chance: one that has got to CANCELED may be shown so."""
+    pairs = zip(_operations(theirs.get("data")), _operations(ours.get("data")), strict=False)
+    for left, right in pairs:
+        if (left["status"], right["status"]) == ("CANCELING", "CANCELED"):
+            right["status"] = "CANCELING"
 
 
 def _finished(ours: Json) -> Iterator[Json]:

@@ -60,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _print(outcome: Outcome, shown: int | None) -> None:
     print(f"{outcome.verdict:13}{outcome.compared:4} compared  {outcome.name}", flush=True)
-    reasons = outcome.differences or (outcome.left_out if outcome.verdict == "out of scope" else [])
+    left_out = outcome.left_out if outcome.verdict == "out of scope" else []
+    reasons = [*outcome.differences, *left_out, *(f"~ {note}" for note in outcome.notes)]
     for reason in reasons[:shown]:
         print(f"    {reason}")
     if shown is not None and len(reasons) > shown:

@@ -1,6 +1,7 @@
 """A running sandbox for tests, and where the recordings of a real store are."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +13,7 @@ from calibr_sandbox.config import SandboxConfig
 from calibr_sandbox.testing import SMALL_SHOP, StartedSandbox, Starter, started_sandbox
 
 _ROOT = Path(__file__).parents[3]
+sys.path.insert(0, str(_ROOT / "tests" / "support"))
 
 
 @pytest.fixture

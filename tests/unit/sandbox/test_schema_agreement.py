@@ -17,6 +17,7 @@ from graphql import (
     ObjectTypeExtensionNode,
     ScalarTypeDefinitionNode,
     TypeDefinitionNode,
+    UnionTypeDefinitionNode,
     parse,
     print_ast,
 )
@@ -51,7 +52,9 @@ def published(shared_data: Path, ours: Types) -> Types:
     text = (shared_data / "shopify" / "admin_schema_2026-10.graphql").read_text(encoding="utf-8")
     bare = re.sub(r'"""(?:.|\n)*?"""', "", text)
     wanted = "|".join(ours)
-    pattern = rf"^(?:scalar (?:{wanted})$|(?:type|enum|input|interface) (?:{wanted})\b.*?^\}})"
+    pattern = (
+        rf"^(?:scalar (?:{wanted})$|union (?:{wanted}) = [^\n]*$|(?:type|enum|input|interface) (?:{wanted})\b.*?^\}})"
+    )
     blocks = [match[0] for match in re.finditer(pattern, bare, re.MULTILINE | re.DOTALL)]
     return _types(parse("\n".join(blocks)))
 
@@ -59,6 +62,8 @@ def published(shared_data: Path, ours: Types) -> Types:
 def _members(node: TypeDefinitionNode) -> dict[str, Any]:
     if isinstance(node, EnumTypeDefinitionNode):
         return {value.name.value: value for value in node.values or ()}
+    if isinstance(node, UnionTypeDefinitionNode):
+        return {kind.name.value: kind for kind in node.types or ()}
     assert isinstance(node, ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode | InputObjectTypeDefinitionNode)
     return {field.name.value: field for field in node.fields or ()}
 

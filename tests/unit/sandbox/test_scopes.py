@@ -41,6 +41,10 @@ def test_a_write_scope_stands_for_its_read_scope() -> None:
         ("QueryRoot", "markets", "MarketConnection", ("write_products",), False),
         ("Mutation", "priceListFixedPricesAdd", "PriceListFixedPricesAddPayload", ("write_products",), True),
         ("Mutation", "priceListFixedPricesAdd", "PriceListFixedPricesAddPayload", ("read_products",), False),
+        ("Mutation", "marketCreate", "MarketCreatePayload", ("read_markets",), False),
+        ("Mutation", "marketCreate", "MarketCreatePayload", ("write_markets",), True),
+        ("Mutation", "companyCreate", "CompanyCreatePayload", ("write_companies",), True),
+        ("Mutation", "companyCreate", "CompanyCreatePayload", ("read_companies",), False),
         ("Mutation", "inventoryItemUpdate", "InventoryItemUpdatePayload", ("write_products",), False),
     ],
 )

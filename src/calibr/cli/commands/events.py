@@ -14,6 +14,7 @@ from calibr.cli.failures import CliError, Unreachable
 from calibr.cli.histogram import FLAT
 from calibr.cli.lookups import short
 from calibr.cli.session import Cli
+from calibr.cli.signals import raise_again
 from calibr.cli.views.audit import told
 from calibr.cli.views.table import moment
 
@@ -55,6 +56,7 @@ def _events(cli: Cli, query: Query, after: int | None, *, follows: bool) -> Iter
         try:
             for seq, event in _parsed(cli.api.lines("/v1/events/stream", {**query, "after": after})):
                 after = seq
+                raise_again()
                 if event is not None:
                     yield event
         except Unreachable:
@@ -62,6 +64,7 @@ def _events(cli: Cli, query: Query, after: int | None, *, follows: bool) -> Iter
                 raise
         if not follows:
             return
+        raise_again()
         time.sleep(_AGAIN_AFTER_S)
 
 

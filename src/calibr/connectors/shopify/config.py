@@ -51,7 +51,7 @@ def parse_config(config: Mapping[str, object], secrets: Mapping[str, str]) -> St
     version = config.get("api_version", DEFAULT_API_VERSION)
     if version not in API_VERSIONS:
         faults.append(Fault("$.config.api_version", _shown(version), f"must be one of {', '.join(API_VERSIONS)}"))
-    path = config.get("write_path", "calls")  # the path by files is chosen by hand until it is proven
+    path = config.get("write_path", "auto")
     if path not in WRITE_PATHS:
         faults.append(Fault("$.config.write_path", _shown(path), f"must be one of {', '.join(WRITE_PATHS)}"))
     metafields = parse_metafields(config, faults)

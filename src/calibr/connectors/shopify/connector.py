@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -26,6 +27,7 @@ from calibr.connectors.shopify.catalog import CatalogReader
 from calibr.connectors.shopify.client import CALL_S, CallTimes, ShopifyClient
 from calibr.connectors.shopify.config import StoreConfig
 from calibr.connectors.shopify.documents import UPDATE_PRICES
+from calibr.connectors.shopify.errors import CallError
 from calibr.connectors.shopify.estimates import Pace, estimate
 from calibr.connectors.shopify.health import check
 from calibr.connectors.shopify.prices import PriceReader, ShopCurrency
@@ -102,10 +104,12 @@ class ShopifyConnector:
     def estimate(self, rows_per_group: Sequence[int]) -> Estimate:
         """Estimate reading, writing and reading back, by what the store's answers said so far.
 
-        A connector that has not spoken to its store yet asks it once, since the rate differs tenfold between plans.
+        A connector that has not spoken to its store yet asks it once, since the rate differs tenfold between plans, and
+        nobody says what reading costs.
         """
         if not self._throttle.view().known:
-            self.check()
+            with suppress(CallError):  # without it, the estimate is on the careful side
+                self._reader.learn_cost(self._until(CHECK_WINDOW_S))
         latency_s = self._client.latencies_s.get(UPDATE_PRICES.name)
         pace = Pace(self._throttle.view(), latency_s, CALLS_AT_ONCE)
         return estimate(rows_per_group, self._client.costs, pace, self._client.config.write_path)

@@ -58,7 +58,7 @@ def estimate(rows_per_group: Sequence[int], costs: CostBook, pace: Pace, forced:
 def _by_calls(rows_per_group: Sequence[int], costs: CostBook, pace: Pace) -> Estimate:
     writes = [size for rows in rows_per_group for size in _chunk_sizes(rows)]
     reads = _chunk_sizes(sum(rows_per_group)) * READS_PER_ROW
-    points = sum(costs.expect(UPDATE_PRICES, size) for size in writes) + _reading(reads, costs)
+    points = sum(costs.likely(UPDATE_PRICES, size) for size in writes) + _reading(reads, costs)
     by_latency = len(writes) * (pace.write_latency_s or TYPICAL_LATENCY_S) / pace.at_once
     seconds = max(pace.seconds(points), by_latency)
     return Estimate(len(writes) + len(reads), points, math.ceil(seconds), WritePath.CALLS)
@@ -69,8 +69,8 @@ def _by_files(rows_per_group: Sequence[int], costs: CostBook, pace: Pace) -> Est
     files = math.ceil(rows / MOST_ROWS)
     lines = sum(len(_chunk_sizes(size)) for size in rows_per_group)
     reads = _chunk_sizes(rows) * READS_PER_ROW
-    asked = costs.expect(STAGE_UPLOAD, 0) + costs.expect(START_BULK_MUTATION, 0)
-    asked += LOOKS_PER_FILE * costs.expect(BULK_OPERATION, 1)
+    asked = costs.likely(STAGE_UPLOAD, 0) + costs.likely(START_BULK_MUTATION, 0)
+    asked += LOOKS_PER_FILE * costs.likely(BULK_OPERATION, 1)
     points = files * asked + _reading(reads, costs)
     at_work = lines / LINES_PER_S / max(1, min(files, FILES_AT_ONCE))
     seconds = max(pace.seconds(points), at_work) + (FILE_OVERHEAD_S if files else 0)
@@ -78,7 +78,7 @@ def _by_files(rows_per_group: Sequence[int], costs: CostBook, pace: Pace) -> Est
 
 
 def _reading(reads: Sequence[int], costs: CostBook) -> int:
-    return sum(costs.expect(PRICES, size) for size in reads)
+    return sum(costs.likely(PRICES, size) for size in reads)
 
 
 def _chunk_sizes(rows: int) -> list[int]:
