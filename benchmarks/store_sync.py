@@ -48,6 +48,7 @@ MASTER_KEY: Final = b"a benchmark's own master key, thrown away"
 TOKEN: Final = "shpat_benchmark"  # noqa: S105 - of a store that lives for minutes
 SEED: Final = 7
 EDITS: Final = 50
+TAGS: Final = ("sale", "new", "summer", "clearance", "gift", "travel")
 BOUND_MEMORY_MB: Final = 600
 
 
@@ -94,6 +95,12 @@ class Run:
             raise SystemExit(f"the sync {run.state}: {run.error}")
         return Measured(**told, mode=run.mode.value, summary=dict(run.summary))
 
+    def collect(self) -> None:
+        """Put every product with one of these tags into a collection of its name."""
+        for tag in TAGS:
+            collection = {"handle": tag, "title": tag.title(), "tag": tag}
+            self._store.post("/sandbox/collections", json=collection).raise_for_status()
+
     def edit(self, seed: int) -> dict[str, int]:
         """Raise the prices of some variants by hand in the store; returns the new prices in minor units."""
         with psycopg.connect(self._opened.admin.conninfo()) as admin:
@@ -139,6 +146,7 @@ def measure(area: Path, variants: int) -> list[str]:
     missed: list[str] = []
     with _sandbox(area, variants) as url, OpenDatabase.embedded(area / "postgres", MASTER_KEY) as opened:
         run = Run(area, opened, url)
+        run.collect()
         _tell("first, full", run.sync(SyncMode.AUTO), "full", missed)
         position, news = run.observed(0)
         _judge("price.observed of the baseline", len(news), 0, missed)

@@ -25,6 +25,7 @@ from calibr_sandbox.config import API_VERSION, SandboxConfig
 from calibr_sandbox.context import RequestContext
 from calibr_sandbox.control import Control
 from calibr_sandbox.endpoint import GraphQLEndpoint, Shop
+from calibr_sandbox.facts_control import FactsControl
 from calibr_sandbox.faults import FaultRule, Faults
 from calibr_sandbox.fields import ShopContext
 from calibr_sandbox.grants import Grants
@@ -64,7 +65,12 @@ def create_app(config: SandboxConfig, clock: Clock = time.monotonic, faults: Seq
         store.close()
 
     graphql = Route("/admin/api/{version}/graphql.json", GraphQLEndpoint(shop), methods=["POST"])
-    parts = (OAuth(config, access, time_here), Rest(config, store, access), AppControl(config, access, time_here))
+    parts = (
+        OAuth(config, access, time_here),
+        Rest(config, store, access),
+        AppControl(config, access, time_here),
+        FactsControl(store),
+    )
     routes = [route for part in (*parts, StagedStorage(staged), Control(shop)) for route in part.routes()]
     only = Middleware(OnlyThisShop, shop_domain=config.shop_domain)
     app = Starlette(routes=[graphql, *routes], middleware=[only], lifespan=closing)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -216,3 +217,43 @@ def test_a_reading_waits_while_five_others_hold_the_slots(slow_store: Sandbox, t
     assert len(rows) == 200
     assert log.begun == 1
     assert stages.count(STARTING) > 1
+
+
+def test_collections_and_metafields_of_the_store_are_attributes(tmp_path: Path) -> None:
+    with sandbox(tmp_path, "--products", "300", "--bulk-delay", "0") as store:
+        connector = store.connect(product_metafields=["custom.material", "custom.weight"])
+        plain = rows_of(connector.read_catalog(tmp_path, silent))
+        groups = list(dict.fromkeys(row["group_external_id"] for row in plain))
+        store.control("POST", "collections", {"handle": "outlet", "title": "Outlet", "products": groups[:2]})
+        for key, kind, value in (("material", "single_line_text_field", "Wool"), ("weight", "number_decimal", "1.50")):
+            field = {"product": groups[1], "namespace": "custom", "key": key, "type": kind, "value": value}
+            store.control("POST", "metafields", field)
+
+        rows = rows_of(connector.read_catalog(tmp_path, silent))
+        connector.close()
+
+    assert len(rows) == len(plain) == 300
+    found = {group: set() for group in groups[:3]}  # type: dict[str, set[tuple[str, object]]]
+    for row in rows:
+        if row["group_external_id"] in found:
+            told = json.loads(row["attributes"])
+            found[row["group_external_id"]] |= {item for item in told.items() if not item[0].startswith("option.")}
+    outlet = ("collection.outlet", "Outlet")
+    assert found == {
+        groups[0]: {outlet},
+        groups[1]: {outlet, ("metafield.custom.material", "Wool"), ("metafield.custom.weight", 1.5)},
+        groups[2]: set(),
+    }
+
+
+def test_a_deleted_product_is_in_no_reading_and_in_no_count(tmp_path: Path) -> None:
+    with sandbox(tmp_path, "--products", "100", "--bulk-delay", "0") as store:
+        connector = store.connect()
+        group = rows_of(connector.read_catalog(tmp_path, silent))[0]["group_external_id"]
+
+        gone = store.control("DELETE", f"products/{group}")["deleted_variants"]
+
+        rows = rows_of(connector.read_catalog(tmp_path, silent))
+        assert connector.count_listings() == len(rows) == 100 - gone
+        assert group not in {row["group_external_id"] for row in rows}
+        connector.close()
