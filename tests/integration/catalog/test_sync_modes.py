@@ -116,7 +116,7 @@ def test_a_variant_that_leaves_a_group_vanishes_at_once(shop: Shop, store: Opera
     assert active(shop) == ["11", "21"]
 
 
-def test_a_deleted_group_is_missed_by_the_count_and_found_by_reading_everything(
+def test_a_deleted_group_is_noticed_by_the_count_and_found_by_reading_everything(
     shop: Shop, store: OperationStore
 ) -> None:
     sync(shop)
