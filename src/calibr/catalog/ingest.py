@@ -101,7 +101,7 @@ class _Job:
         code = error.code if isinstance(error, CalibrError) else "internal"
         message = scrub(str(error)) if known else f"The sync ended by an unexpected error ({type(error).__name__})."
         with self.database.session(self.context, role=Role.WORKER) as session:
-            if not lease.try_end(session, state="failed", error=message):
+            if not lease.try_end(session, state="failed", error=message, error_code=code):
                 return
             if isinstance(error, Upstream):
                 update_connection(session, self.run.connection_id, {"state": "failing"})

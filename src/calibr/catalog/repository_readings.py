@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, func, select, update
 
@@ -11,6 +11,12 @@ from calibr.catalog.model import SyncMode
 from calibr.catalog.tables import sync_run
 from calibr.core.ids import ConnectionId, SyncId
 from calibr.db import Session
+
+ON_THE_WAY: Final = ("upstream.unreachable", "upstream.unavailable", "upstream.throttled", "upstream.unauthorized")
+"""Errors that say nothing against what the store has made or is making."""
+
+GOOD_FOR: Final = timedelta(hours=24)
+"""How old an operation of a failed run may be: its result is as old as that."""
 
 _CLOCK: ColumnElement[Any] = func.clock_timestamp()
 
@@ -53,6 +59,36 @@ def load_reading(session: Session, sync_id: SyncId) -> NotedReading:
     )
     row = session.execute(select(*columns).where(sync_run.c.id == sync_id)).one()
     return NotedReading(SyncMode(row.mode), row.since, row.read_from, row.operations, row.operation_id)
+
+
+def find_abandoned(
+    session: Session, sync_id: SyncId, connection_id: ConnectionId, since: datetime | None
+) -> tuple[datetime, str] | None:
+    """The operation of the run before this one, if that read the same and failed on the way to the store.
+
+    Returns when it began, and its id at the store.
+    """
+    before = (
+        select(sync_run)
+        .where(sync_run.c.connection_id == connection_id, sync_run.c.id < sync_id)
+        .order_by(sync_run.c.id.desc())
+        .limit(1)
+        .subquery()
+    )
+    query = select(before.c.read_from, before.c.operation_id).where(
+        before.c.state == "failed",
+        before.c.error_code.in_(ON_THE_WAY),
+        before.c.operation_id.is_not(None),
+        before.c.since.is_not_distinct_from(since),
+        before.c.read_from > _CLOCK - GOOD_FOR,
+    )
+    row = session.execute(query).one_or_none()
+    return None if row is None else (row.read_from, row.operation_id)
+
+
+def adopt_operation(session: Session, sync_id: SyncId, fence: int, operation: tuple[datetime, str]) -> bool:
+    """Go on with an operation of another run; False if another worker has taken over."""
+    return _note(session, sync_id, fence, {"read_from": operation[0], "operation_id": operation[1]})
 
 
 def set_reading(session: Session, sync_id: SyncId, fence: int, *, mode: SyncMode, since: datetime | None) -> bool:

@@ -8,7 +8,9 @@ from typing import Final
 from calibr.catalog.model import SyncMode, SyncRun
 from calibr.catalog.repository_readings import (
     NotedReading,
+    adopt_operation,
     begin_operation,
+    find_abandoned,
     find_watermark,
     load_reading,
     note_operation,
@@ -52,11 +54,13 @@ class SyncReading:
             known = load_reading(session, self._run.id)
             if not self._is_chosen(known, connector):
                 self._set(session, self._since_when(session, known.mode, connector))
+            else:
+                self.mode, self.since = known.mode, known.since
+            if known.operations == 0 and known.operation_id is None:
+                self._adopt(session)
                 return
-        self.mode, self.since = known.mode, known.since
-        if known.operations and known.read_from is not None:
-            self.noted = ReadingOperation(self._name(known.operations), known.read_from, known.operation_id)
-            self.read_from = known.read_from
+        if known.read_from is not None:
+            self._note(ReadingOperation(self._name(known.operations), known.read_from, known.operation_id))
 
     def widen(self) -> None:
         """Read everything after all."""
@@ -98,6 +102,16 @@ class SyncReading:
         if mode is SyncMode.AUTO and session.now - known.full_from > FULL_EVERY:
             return None
         return known.read_from - OVERLAP
+
+    def _adopt(self, session: Session) -> None:
+        """Go on with what the run before this one had the store do, if it failed on the way there."""
+        left = find_abandoned(session, self._run.id, self._run.connection_id, self.since)
+        if left is not None:
+            self._require(adopt_operation(session, self._run.id, self._lease.fence, left))
+            self._note(ReadingOperation(self._name(0), *left))
+
+    def _note(self, operation: ReadingOperation) -> None:
+        self.noted, self.read_from = operation, operation.begun_at
 
     def _set(self, session: Session, since: datetime | None) -> None:
         self.mode, self.since = SyncMode.FULL if since is None else SyncMode.INCREMENTAL, since

@@ -92,6 +92,7 @@ sync_run = Table(
     Column("read_from", _AT),
     Column("operations", Integer, nullable=False),
     Column("operation_id", Text),
+    Column("error_code", Text),
 )
 
 sync_finding = Table(

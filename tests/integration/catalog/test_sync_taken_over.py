@@ -9,7 +9,7 @@ from operation_store import OperationStore
 from sqlalchemy import text
 
 from calibr.catalog import NewPrice, SyncMode, record_prices, request_sync, run_sync
-from calibr.core.errors import Conflict
+from calibr.core.errors import Conflict, Upstream
 from calibr.core.ids import SyncId, new_uuid
 from calibr.db import Role
 
@@ -134,6 +134,77 @@ def test_a_sync_that_was_widened_is_taken_over_as_a_full_one(shop: Shop, store: 
     assert (shop.run_of(sync_id).mode, summary.vanished) == (SyncMode.FULL, 1)
     assert len(store.operations) == 3
     assert len({operation.name for operation in store.operations.values()}) == 3
+
+
+def fails_with(error: Exception) -> Callable[[str], None]:
+    def dies(moment: str) -> None:
+        if moment == "after the note":
+            raise error
+
+    return dies
+
+
+@pytest.mark.parametrize("code", ["upstream.unauthorized", "upstream.unreachable", "upstream.unavailable"])
+def test_the_next_sync_goes_on_with_what_a_failed_one_had_the_store_do(
+    shop: Shop, store: OperationStore, code: str
+) -> None:
+    store.dies = fails_with(Upstream(code, "The store is away."))
+    with pytest.raises(Upstream):
+        shop.run(shop.request())
+    store.dies = nothing
+    (failed,) = shop.rows("select read_from from calibr.sync_run")
+
+    sync_id = shop.request()
+    shop.run(sync_id)
+
+    assert len(store.operations) == 1
+    assert read_from(shop, sync_id) == failed["read_from"]
+    assert shop.run_of(sync_id).state == "completed"
+
+
+def test_what_was_adopted_is_taken_over_too(shop: Shop, store: OperationStore) -> None:
+    store.dies = fails_with(Upstream("upstream.unreachable", "The store is away."))
+    with pytest.raises(Upstream):
+        shop.run(shop.request())
+
+    shop.run(kill(shop, store, "after the note"))
+
+    assert len(store.operations) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Upstream("upstream.protocol", "The file cannot be read."), Conflict("sync.everything_vanished", "No."), OSError()],
+)
+def test_a_result_that_was_no_good_is_not_used_again(shop: Shop, store: OperationStore, error: Exception) -> None:
+    store.dies = fails_with(error)
+    with pytest.raises(type(error)):
+        shop.run(shop.request())
+    store.dies = nothing
+
+    shop.run(shop.request())
+
+    assert len(store.operations) == 2
+
+
+def test_a_result_of_yesterday_or_of_another_reading_is_not_used_again(shop: Shop, store: OperationStore) -> None:
+    away = Upstream("upstream.unreachable", "The store is away.")
+    store.dies = fails_with(away)
+    with pytest.raises(Upstream):
+        shop.run(shop.request())
+    with shop.database.session(shop.tenant) as session:
+        session.execute(text("update calibr.sync_run set read_from = read_from - interval '25 hours'"))
+    store.dies = nothing
+    shop.run(shop.request())
+    assert len(store.operations) == 2
+
+    store.dies = fails_with(away)
+    with pytest.raises(Upstream):
+        shop.run(shop.request())
+    store.dies = nothing
+    shop.run(shop.request(force=True))
+
+    assert len(store.operations) == 4
 
 
 def test_a_late_worker_notes_nothing(shop: Shop, store: OperationStore) -> None:
