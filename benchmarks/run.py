@@ -15,6 +15,7 @@ SMALL = {
     "store_sync": ["--variants", "20000"],
     "events": ["--rounds", "2", "--events", "2000", "--no-judge"],
     "sandbox_writes": [],
+    "webhook_storm": ["--deliveries", "1000", "--no-judge"],
     "writes": ["--variants", "5000", "--no-judge"],
 }
 

@@ -15,7 +15,7 @@ from calibr_sandbox.bulk_export import Line, Progress, read_lines, write_result
 from calibr_sandbox.bulk_gate import Gate
 from calibr_sandbox.bulk_lines import Announce, ContextOf, LineRunner
 from calibr_sandbox.bulk_mutation_document import read_bulk_mutation
-from calibr_sandbox.bulk_state import BulkState
+from calibr_sandbox.bulk_state import OPEN, BulkState
 from calibr_sandbox.config import SandboxConfig
 from calibr_sandbox.fields import ShopContext
 from calibr_sandbox.rows import BulkRow
@@ -69,6 +69,9 @@ class BulkRun:
         except Exception:
             self._shop.state.fail(self._number, "INTERNAL_SERVER_ERROR", None)
             raise
+        row = self._shop.state.find(self._number)
+        if row is not None and row.status not in OPEN:
+            self._shop.state.forget_lines(self._number)
 
     def _work(self, row: BulkRow) -> None:
         if not self._is_allowed(row):
@@ -133,7 +136,9 @@ class BulkRun:
     def _end_canceled(self) -> None:
         """A canceled mutation publishes the answers to the lines that it had run."""
         row = self._shop.state.find(self._number)
-        if row is None or row.status != "CANCELING" or self._shop.gate.is_closing:
+        if row is None or row.status != "CANCELING":
+            return
+        if not self._shop.gate.wait(self._shop.config.cancel_delay_s, lambda: False):
             return
         ran = row.type == "MUTATION" and row.object_count > 0
         self._shop.state.end_canceled(self._number, self._write_answers(row.id).name if ran else None)

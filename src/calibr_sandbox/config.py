@@ -1,5 +1,6 @@
 """What a sandbox shop is set up with: plan, token, currency, scopes, delays. Values only, no I/O."""
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ DEFAULT_TOKEN: Final = "shpat_sandbox"  # noqa: S105 - the well-known token of a
 DEFAULT_CLIENT_ID: Final = "calibr-sandbox-app"
 DEFAULT_CLIENT_SECRET: Final = "shpss_sandbox"  # noqa: S105 - as well known as the token
 DEFAULT_WEBHOOK_SECRET: Final = DEFAULT_CLIENT_SECRET
+DEFAULT_WEBHOOK_SPEED: Final = 4_800.0
+"""Four hours of retries take three seconds."""
 DEFAULT_SCOPES: Final = ("read_inventory", "read_markets", "read_products", "write_products")
 
 
@@ -48,12 +51,13 @@ PLANS: Final[dict[str, Plan]] = {
 class SandboxConfig:
     """Everything a sandbox server needs to start.
 
-    `currency` is used only when `db` is created; an existing file keeps its own. `bulk_delay_s` is how long
-    a bulk operation stays CREATED, and then at least how long it stays RUNNING; `bulk_lines_per_s` is how fast one goes
-    through the lines of a mutation, 0 for as fast as it can. `webhook_secret` signs webhooks;
-    if it is None the client secret does, and follows its rotation. Without `redirect_urls` the app may be
-    sent back to any http address after it was authorized. `time_factor` is how fast the sandbox's time runs.
-    Calls to versions before `oldest_version` are answered by that one.
+    `currency` is used only when `db` is created; an existing file keeps its own. `bulk_delay_s` is how long a bulk
+    operation stays CREATED, and then at least how long it stays RUNNING; `cancel_delay_s`, how long CANCELING;
+    `bulk_lines_per_s` is how fast one goes through the lines of a mutation, 0 for as fast as it can.
+    `webhook_secret` signs webhooks; if it is None the client secret does, and follows its rotation. Without
+    `redirect_urls` the app may be sent back to any http address after it was authorized. `time_factor` is how fast the
+    sandbox's time runs. Calls to versions before `oldest_version` are answered by that one. The four hours of a failing
+    webhook's retries are divided by `webhook_speed`.
     """
 
     db: Path
@@ -65,6 +69,7 @@ class SandboxConfig:
     shop_domain: str = SHOP_DOMAIN
     bulk_delay_s: float = 0.2
     bulk_lines_per_s: float = 0.0
+    cancel_delay_s: float = 0.0
     seed: int = 1
     webhook_secret: str | None = None
     client_id: str = DEFAULT_CLIENT_ID
@@ -72,9 +77,14 @@ class SandboxConfig:
     redirect_urls: tuple[str, ...] = ()
     time_factor: float = 1.0
     oldest_version: str = OLDEST_VERSION
+    webhook_speed: float = DEFAULT_WEBHOOK_SPEED
 
     def __post_init__(self) -> None:
         """Refuse an unknown plan or currency, what is missing or malformed, a time that stands or runs backwards."""
+        self._require_names()
+        self._require_times()
+
+    def _require_names(self) -> None:
         decimals_of(self.currency)
         if self.plan not in PLANS:
             raise ValueError(f"plan: {self.plan!r} is unknown; known are {', '.join(PLANS)}")
@@ -88,12 +98,15 @@ class SandboxConfig:
         parse_scopes(",".join(self.scopes))
         if not is_version(self.oldest_version):
             raise ValueError(f"oldest_version: {self.oldest_version!r} is not a version up to {NEWEST_VERSION}")
+
+    def _require_times(self) -> None:
         if not 0 < self.time_factor <= MAX_TIME_FACTOR:
             raise ValueError(f"time_factor: {self.time_factor} is not above 0 and up to {MAX_TIME_FACTOR}")
-        if self.bulk_delay_s < 0:
-            raise ValueError(f"bulk_delay_s: {self.bulk_delay_s} is negative; a delay is zero or more seconds")
-        if self.bulk_lines_per_s < 0:
-            raise ValueError(f"bulk_lines_per_s: {self.bulk_lines_per_s} is negative; a pace is zero (none) or more")
+        if not 0 < self.webhook_speed < math.inf:
+            raise ValueError(f"webhook_speed: {self.webhook_speed} is no number above zero")
+        for name in ("bulk_delay_s", "cancel_delay_s", "bulk_lines_per_s"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}: {getattr(self, name)} is negative; it must be zero or more")
 
     @property
     def bulk_pause_s(self) -> float:

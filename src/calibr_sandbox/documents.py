@@ -26,11 +26,13 @@ from calibr_sandbox.variable_problems import check_variables
 _CACHED: Final = 512
 _MAX_TOKENS: Final = 20_000
 _LISTS_OF_PRICES: Final = (
-    *("prices", "pricesToAdd", "variantIds", "variantIdsToDelete", "pricesToDeleteByProductIds", "quantityRules"),
+    *("prices", "pricesToAdd", "variantIds", "variantIdsToDelete", "pricesToDeleteByProductIds"),
 )
 _ARRAY_CAPS: Final = {
     "ids": MAX_ARRAY_SIZE,
+    "input": MAX_ARRAY_SIZE,
     "variants": MAX_VARIANTS_PER_PRODUCT,
+    "variantsIds": MAX_ARRAY_SIZE,
     **dict.fromkeys(_LISTS_OF_PRICES, MAX_ARRAY_SIZE),
 }
 

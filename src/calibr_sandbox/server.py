@@ -14,7 +14,7 @@ from starlette.routing import Route
 from calibr_sandbox import schema
 from calibr_sandbox.access import Access
 from calibr_sandbox.app import App
-from calibr_sandbox.app_control import AppControl
+from calibr_sandbox.app_control import AppControl, AppNews
 from calibr_sandbox.bulk import BulkOperations
 from calibr_sandbox.bulk_gate import Gate
 from calibr_sandbox.bulk_lines import Announce as AnnounceProducts
@@ -65,12 +65,8 @@ def create_app(config: SandboxConfig, clock: Clock = time.monotonic, faults: Seq
         store.close()
 
     graphql = Route("/admin/api/{version}/graphql.json", GraphQLEndpoint(shop), methods=["POST"])
-    parts = (
-        OAuth(config, access, time_here),
-        Rest(config, store, access),
-        AppControl(config, access, time_here),
-        FactsControl(store),
-    )
+    app_control = AppControl(config, access, time_here, AppNews(config, store.currency, webhooks))
+    parts = (OAuth(config, access, time_here), Rest(config, store, access), app_control, FactsControl(store))
     routes = [route for part in (*parts, StagedStorage(staged), Control(shop)) for route in part.routes()]
     only = Middleware(OnlyThisShop, shop_domain=config.shop_domain)
     app = Starlette(routes=[graphql, *routes], middleware=[only], lifespan=closing)
@@ -88,6 +84,12 @@ def _bulk_operations(
         shown = ShopContext(config, store, "", app.scopes)
         return RequestContext(shown, store, bulk, staged, webhooks, state.writer_of(row.id), announce, API_VERSION)
 
+    def tell(number: int) -> None:
+        row = state.find(number)
+        if row is not None:
+            webhooks.bulk_finished(row)
+
+    state.on_end = tell
     results = store.path.with_name(store.path.name + ".bulk")
     announce = webhooks.products_changed
     shop = Workshop(config, schema.build(), state, staged, results, Gate(), context_of, announce, lambda: app.scopes)

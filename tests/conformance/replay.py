@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harmless import reason_harmless
 from masks import differences, mask
 from names import Names
 from plan import Evidence, LeftOut, NotAsked, NotServed, Send, plan
@@ -17,19 +18,20 @@ from presupposed import gather
 from recording import Json, Recording, Result, Upload
 from seeding import seed
 from seeding_markets import derive, seed_markets
-from stale import STALE, is_stale_search
+from seeding_webhooks import seed_subscriptions
 from uploads import Uploads
 
 from calibr_sandbox import schema
 from calibr_sandbox.config import DEFAULT_SCOPES, SandboxConfig
 from calibr_sandbox.store import Store
 from calibr_sandbox.testing import StartedSandbox, started_sandbox
+from calibr_sandbox.versions import OLDEST_VERSION
 
+_SCOPES = (*DEFAULT_SCOPES, "write_inventory", "write_markets", "read_customers")
 _NEVER_S = 86_400.0
 """Bulk operations move on only when the recording says that they had."""
 _ORDER = ("CREATED", "RUNNING", "COMPLETED"), ("CANCELING", "CANCELED")
-_TRIES = 200
-_WRITES = ("write_markets", "write_publications", "write_companies")
+_PATIENCE_S = 20.0
 
 
 @dataclass
@@ -69,7 +71,15 @@ def replay(recording: Recording) -> Outcome:
         with closing(Store(db, presupposed.currency)) as store:
             seed(store, presupposed, names)
             seed_markets(store, presupposed, actions)
-        config = SandboxConfig(db, plan="enterprise", bulk_delay_s=_NEVER_S, scopes=(*DEFAULT_SCOPES, *_WRITES))
+            seed_subscriptions(store, presupposed)
+        config = SandboxConfig(
+            db,
+            plan="enterprise",
+            bulk_delay_s=_NEVER_S,
+            cancel_delay_s=_NEVER_S,
+            scopes=_SCOPES,
+            oldest_version=min(recording.version, OLDEST_VERSION),  # it was served when this was recorded
+        )
         with started_sandbox(config) as sandbox:
             run = _Run(sandbox, names, outcome, recording.version)
             for action in actions:
@@ -128,23 +138,23 @@ class _Run:
         self._uploads.presuppose(action)
         theirs = {key: action.step.body.get(key) for key in ("data", "errors")}
         ours = self._ask(action)
-        for _ in range(_TRIES):
-            if not _is_behind(theirs, ours):
-                break
+        deadline = time.monotonic() + _PATIENCE_S
+        while _is_behind(theirs, ours) and time.monotonic() < deadline:
             self._sandbox.shop.bulk.advance()
             time.sleep(0.01)
             ours = self._ask(action)
-        if not action.is_mutation:
-            _let_cancel(theirs, ours)
         self._names.learn(theirs, ours)
         self._uploads.remember(ours)
         self._finished = next(_finished(ours), self._finished)
         self._changed = self._changed or action.is_mutation
         harmless, found = [], []
         for difference in differences(_places(theirs, action), _places(ours, action)):
-            lags = self._changed and is_stale_search(action, difference)
-            (harmless if lags else found).append(difference)
-        self._outcome.notes.extend(f"{action.step.path}: {text} ({STALE})" for text in harmless)
+            reason = reason_harmless(action, difference, is_changed=self._changed)
+            if reason is None:
+                found.append(difference)
+            else:
+                harmless.append(f"{action.step.path}: {difference} ({reason})")
+        self._outcome.notes.extend(harmless)
         self._note(action.step.path, found)
 
     def _ask(self, action: Send) -> Json:
@@ -213,14 +223,6 @@ def _is_behind(theirs: Json, ours: Json) -> bool:
         for left, right in pairs
         for line in _ORDER
     )
-
-
-def _let_cancel(theirs: Json, ours: Json) -> None:
-    """How long an operation is CANCELING is a matter of chance: one that has got to CANCELED may be shown so."""
-    pairs = zip(_operations(theirs.get("data")), _operations(ours.get("data")), strict=False)
-    for left, right in pairs:
-        if (left["status"], right["status"]) == ("CANCELING", "CANCELED"):
-            right["status"] = "CANCELING"
 
 
 def _finished(ours: Json) -> Iterator[Json]:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import structlog
 
+from calibr.catalog.connection_states import FAIL
+from calibr.catalog.connection_steps import take_step
 from calibr.catalog.model import SyncRun, SyncSummary
 from calibr.catalog.reads import get_sync
 from calibr.catalog.recording import IncompleteError, Reading, Recording
-from calibr.catalog.repository_syncs import update_connection
 from calibr.catalog.sync_lease import SyncLease
 from calibr.catalog.sync_reading import SyncReading
 from calibr.connectors.port import Connector, Progress
@@ -55,6 +56,17 @@ def run_sync(
             raise
     _log.info("sync.completed", sync_id=str(sync_id), connection_id=str(run.connection_id), **summary.document())
     return summary
+
+
+def fail_sync(database: Database, context: Context, sync_id: SyncId, error: CalibrError) -> None:
+    """End a sync that waits and cannot even begin, since its connector cannot be opened."""
+    with database.session(context, role=Role.WORKER) as session:
+        run = get_sync(session, sync_id)
+    job = _Job(database, replace(context, correlation_id=run.correlation_id), run, None)
+    lease = SyncLease.take(database, job.context, sync_id)
+    if lease is not None:
+        with lease:
+            job.record_failure(lease, error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +116,7 @@ class _Job:
             if not lease.try_end(session, state="failed", error=message, error_code=code):
                 return
             if isinstance(error, Upstream):
-                update_connection(session, self.run.connection_id, {"state": "failing"})
+                take_step(session, self.run.connection_id, FAIL, {"code": code, "message": message})
             payload = {"connection_id": str(self.run.connection_id), "code": code, "message": message}
             emit(session, Event("sync.failed", "sync", str(self.run.id), {**payload}))
         _log.warning("sync.failed", sync_id=str(self.run.id), code=code)

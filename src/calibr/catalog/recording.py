@@ -8,6 +8,8 @@ from typing import Final
 
 from calibr.catalog import repository_difference as differences
 from calibr.catalog import repository_stage as stages
+from calibr.catalog.connection_states import RECOVER
+from calibr.catalog.connection_steps import take_step
 from calibr.catalog.model import SyncMode, SyncRun, SyncSummary
 from calibr.catalog.renormalize import renormalize_texts
 from calibr.catalog.repository_stage import Target
@@ -142,8 +144,9 @@ class Recording:
 
     def _end(self, summary: SyncSummary) -> None:
         now = self._session.now
-        seen = {"last_synced_at": now, "unidata_version": unidata_version(), "state": "active"}
+        seen = {"last_synced_at": now, "unidata_version": unidata_version()}
         update_connection(self._session, self._run.connection_id, seen)
+        take_step(self._session, self._run.connection_id, RECOVER)
         self._lease.end(
             self._session,
             state="completed",

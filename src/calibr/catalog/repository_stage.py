@@ -50,7 +50,8 @@ _INSERTS: Final = {
       select :tenant_id, product_id, cost_currency, unit_cost from {source} where unit_cost is not null""",
 }
 
-# A price of ours that is younger than the reading is no difference: what was read is older than it.
+# A price of ours that is younger than the reading is no difference: what was read is older than it. Neither is one that
+# is on its way to the store: what was read may be our own write, which its run settles.
 _DIFFERENCE: Final = f"""
   create temp table difference on commit drop as
   select * from (
@@ -62,7 +63,9 @@ _DIFFERENCE: Final = f"""
       v.valid_from as price_from, v.unit_amount as old_amount,
       s.external_id is not null and coalesce(v.valid_from < :read_from, true)
         and (v.unit_amount is distinct from s.unit_amount
-             or s.unit_amount is not null and v.compare_at is distinct from s.compare_at) as has_other_price,
+             or s.unit_amount is not null and v.compare_at is distinct from s.compare_at)
+        and not exists (select from calibr.price_in_flight f
+                        where f.price_list_id = :price_list_id and f.product_id = l.product_id) as has_other_price,
       k.valid_from as cost_from,
       s.external_id is not null
         and (k.unit_cost is distinct from s.unit_cost or k.currency is distinct from s.cost_currency) as has_other_cost,

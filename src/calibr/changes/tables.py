@@ -1,6 +1,6 @@
 """The tables of price changes, as `0001_changes.sql` makes them."""
 
-from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Integer, LargeBinary, Table, Text, Uuid
+from sqlalchemy import ARRAY, BigInteger, Boolean, Column, DateTime, Integer, LargeBinary, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
 from calibr.db.metadata import metadata
@@ -46,6 +46,7 @@ price_change = Table(
     Column("counts", JSONB, nullable=False),
     Column("lease_until", _AT),
     Column("fence", BigInteger, nullable=False),
+    Column("reasserts", Boolean, nullable=False),
 )
 
 store_writer = Table(

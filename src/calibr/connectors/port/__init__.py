@@ -5,7 +5,7 @@ minor units. A connector never decides whether a price may be written: it is tol
 saw.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -209,8 +209,24 @@ class BulkWriter(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ThrottleShare:
+    """How much of the store's rate limit is used: by everybody who calls as we do, and what was refused to us."""
+
+    used_percent: int
+    available: int
+    maximum: int
+    restore_rate: int
+    calls: int
+    throttled: int
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
-    """The answer of `check()`. `problems` are sentences for a person; empty means healthy."""
+    """The answer of `check()`. `problems` are sentences for a person; empty means healthy. `warnings` can wait.
+
+    `webhooks` is for connectors that are told of changes: one entry per
+    topic, None where there are none.
+    """
 
     ok: bool
     latency_ms: int | None
@@ -221,6 +237,13 @@ class Health:
     problems: tuple[str, ...] = field(default=())
     checked_at: datetime | None = None
     plan: str | None = None
+    asked_version: str | None = None
+    missing_scopes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    throttle: ThrottleShare | None = None
+    auth_method: str | None = None
+    token_expires_at: datetime | None = None
+    webhooks: Mapping[str, str] | None = None
 
 
 class Connector(Protocol):

@@ -1,6 +1,6 @@
 """The Shopify connector: one store behind the port, made of a client, a throttle and a pool of threads."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -20,7 +20,9 @@ from calibr.connectors.port import (
     RemotePrice,
     WriteResult,
 )
+from calibr.connectors.port.credentials import CredentialKeeper, Issued
 from calibr.connectors.port.reading import ReadingLog, Unnoted
+from calibr.connectors.port.webhooks import RemoteWebhook
 from calibr.connectors.shopify.bucket import BucketView
 from calibr.connectors.shopify.bulk_write import BulkPriceWriter
 from calibr.connectors.shopify.catalog import CatalogReader
@@ -30,9 +32,14 @@ from calibr.connectors.shopify.documents import UPDATE_PRICES
 from calibr.connectors.shopify.errors import CallError
 from calibr.connectors.shopify.estimates import Pace, estimate
 from calibr.connectors.shopify.health import check
+from calibr.connectors.shopify.methods import AuthMethod
+from calibr.connectors.shopify.oauth import OAuth
 from calibr.connectors.shopify.prices import PriceReader, ShopCurrency
+from calibr.connectors.shopify.subscriptions import list_webhooks, subscribe_webhook
 from calibr.connectors.shopify.throttle import Throttle
+from calibr.connectors.shopify.tokens import Tokens
 from calibr.connectors.shopify.writes import PriceWriter
+from calibr.core.errors import Fault, Invalid
 from calibr.core.ids import new_uuid
 
 KIND: Final = "shopify"
@@ -62,8 +69,16 @@ class ShopifyConnector:
         # Rows without a turn in this time come back as RETRY.
         self._send_window_s = times.send_window_s
         self._throttle = Throttle()
+        self._config = config
+        self._oauth = None if config.app is None else OAuth(config, config.app, transport=transport)
+        self._tokens = Tokens(config, self._oauth)
         self._client = ShopifyClient(
-            config, self._throttle, connections=CALLS_AT_ONCE + SPARE_CONNECTIONS, times=times, transport=transport
+            config,
+            self._throttle,
+            connections=CALLS_AT_ONCE + SPARE_CONNECTIONS,
+            times=times,
+            transport=transport,
+            tokens=self._tokens,
         )
         self._pool = ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="shopify")
         self._currency = ShopCurrency(self._client)
@@ -71,6 +86,32 @@ class ShopifyConnector:
         self._writer = PriceWriter(self._client, self._currency, self._pool)
         self._catalog = CatalogReader(self._client, self._currency)
         self.bulk: BulkWriter | None = BulkPriceWriter(self._client, self._currency)
+
+    def use_keeper(self, keeper: CredentialKeeper) -> None:
+        """Take access tokens from `keeper`, which shares them with all other processes."""
+        self._tokens.use_keeper(keeper)
+
+    @property
+    def needs_consent(self) -> bool:
+        """Whether the owner of the store has to agree in the browser."""
+        return self._config.method is AuthMethod.AUTHORIZATION_CODE
+
+    @property
+    def account(self) -> str:
+        """The app in the store: Shopify keeps one refreshable token for both together."""
+        return f"{'' if self._config.app is None else self._config.app.client_id}@{self._config.shop_url}"
+
+    def consent_url(self, redirect_uri: str, state: str) -> str:
+        """The page on which the owner agrees."""
+        return self._consent().consent_url(redirect_uri, state)
+
+    def verify_return(self, query: Mapping[str, str]) -> str:
+        """Judge what the owner's browser brought back and return the code. Raises Invalid `connection.return`."""
+        return self._consent().verify_return(query)
+
+    def redeem(self, code: str) -> Issued:
+        """Exchange the code for the first pair of tokens. Raises `Upstream`."""
+        return self._consent().by_code(code)
 
     def check(self) -> Health:
         """Ask the store about itself; a store that cannot be used is an answer with problems, not an error."""
@@ -114,6 +155,14 @@ class ShopifyConnector:
         pace = Pace(self._throttle.view(), latency_s, CALLS_AT_ONCE)
         return estimate(rows_per_group, self._client.costs, pace, self._client.config.write_path)
 
+    def list_webhooks(self) -> Sequence[RemoteWebhook]:
+        """List what this app gets from the store."""
+        return list_webhooks(self._client, self._until(self._send_window_s))
+
+    def subscribe_webhook(self, topic: str, url: str) -> None:
+        """Have a topic sent to an address; one that is sent there already changes nothing."""
+        subscribe_webhook(self._client, topic, url, self._until(self._send_window_s))
+
     def bucket(self) -> BucketView:
         """Describe the store's rate limit as of now, with the calls granted and refused so far."""
         return self._throttle.view()
@@ -122,6 +171,13 @@ class ShopifyConnector:
         """End threads and connections; calls under way end first."""
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._client.close()
+
+    def _consent(self) -> OAuth:
+        if self._oauth is None or not self.needs_consent:
+            rule = f"is {self._config.method}; only {AuthMethod.AUTHORIZATION_CODE} asks the owner of the store"
+            fault = Fault("$.config.auth.method", self._config.method, rule)
+            raise Invalid("connection.no_consent", f"The method of this connection {rule}.", faults=(fault,))
+        return self._oauth
 
     def _until(self, seconds: float) -> float:
         return self._throttle.clock() + seconds

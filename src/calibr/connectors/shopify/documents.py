@@ -151,7 +151,32 @@ COUNT_VARIANTS: Final = Document(
     "CalibrCountVariants", "query CalibrCountVariants { productVariantsCount(limit: null) { count precision } }"
 )
 
+WEBHOOKS: Final = Document(
+    "CalibrWebhooks",
+    """
+    query CalibrWebhooks($after: String) {
+      webhookSubscriptions(first: 100, after: $after) {
+        nodes { topic uri }
+        pageInfo { hasNextPage endCursor }
+      }
+    }
+    """,
+)
+
+# A subscription that exists already is refused, so that sending this twice makes one.
+SUBSCRIBE_WEBHOOK: Final = Document(
+    "CalibrSubscribeWebhook",
+    """
+    mutation CalibrSubscribeWebhook($topic: WebhookSubscriptionTopic!, $uri: String!) {
+      webhookSubscriptionCreate(topic: $topic, webhookSubscription: {uri: $uri, format: JSON}) {
+        webhookSubscription { id }
+        userErrors { field message }
+      }
+    }
+    """,
+)
+
 ALL: Final = (
     *(SHOP, CHECK, PRICES, UPDATE_PRICES, START_BULK_QUERY, BULK_OPERATION, BULK_OPERATIONS),
-    *(STAGE_UPLOAD, START_BULK_MUTATION, CANCEL_BULK, CATALOG, COUNT_VARIANTS),
+    *(STAGE_UPLOAD, START_BULK_MUTATION, CANCEL_BULK, CATALOG, COUNT_VARIANTS, WEBHOOKS, SUBSCRIBE_WEBHOOK),
 )

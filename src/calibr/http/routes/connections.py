@@ -163,7 +163,7 @@ def _ask(caller: Caller, connection_id: ConnectionId) -> Health:
     """The store's answer. No transaction is open while we wait for it."""
     services = caller.services
     with caller.session() as session:
-        connector = catalog.open_connector(session, connection_id, services.vault, services.connectors)
+        connector = catalog.open_connector(session, connection_id, services.vault, services.connectors, any_state=True)
     try:
         return connector.check()
     except Upstream as error:

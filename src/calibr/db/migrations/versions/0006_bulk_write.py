@@ -3,7 +3,7 @@
 from calibr.db.migrations.script import run_file
 
 revision = "0006"
-down_revision = "0003"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
