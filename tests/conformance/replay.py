@@ -25,11 +25,13 @@ from calibr_sandbox import schema
 from calibr_sandbox.config import DEFAULT_SCOPES, SandboxConfig
 from calibr_sandbox.store import Store
 from calibr_sandbox.testing import StartedSandbox, started_sandbox
+from calibr_sandbox.versions import OLDEST_VERSION
 
 _NEVER_S = 86_400.0
 """Bulk operations move on only when the recording says that they had."""
 _ORDER = ("CREATED", "RUNNING", "COMPLETED"), ("CANCELING", "CANCELED")
 _TRIES = 200
+_WRITES = ("write_markets", "write_publications", "write_companies")
 
 
 @dataclass
@@ -70,7 +72,13 @@ def replay(recording: Recording) -> Outcome:
             seed(store, presupposed, names)
             seed_markets(store, presupposed, actions)
             seed_subscriptions(store, presupposed)
-        config = SandboxConfig(db, plan="enterprise", bulk_delay_s=_NEVER_S, scopes=(*DEFAULT_SCOPES, "write_markets"))
+        config = SandboxConfig(
+            db,
+            plan="enterprise",
+            bulk_delay_s=_NEVER_S,
+            scopes=(*DEFAULT_SCOPES, *_WRITES),
+            oldest_version=min(recording.version, OLDEST_VERSION),
+        )
         with started_sandbox(config) as sandbox:
             run = _Run(sandbox, names, outcome, recording.version)
             for action in actions:
