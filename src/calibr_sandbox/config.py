@@ -69,12 +69,12 @@ class SandboxConfig:
     bulk_delay_s: float = 0.2
     seed: int = 1
     webhook_secret: str | None = None
+    webhook_speed: float = DEFAULT_WEBHOOK_SPEED
     client_id: str = DEFAULT_CLIENT_ID
     client_secret: str = DEFAULT_CLIENT_SECRET
     redirect_urls: tuple[str, ...] = ()
     time_factor: float = 1.0
     oldest_version: str = OLDEST_VERSION
-    webhook_speed: float = DEFAULT_WEBHOOK_SPEED
 
     def __post_init__(self) -> None:
         """Refuse an unknown plan or currency, what is missing or malformed, a time that stands or runs backwards."""

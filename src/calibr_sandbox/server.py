@@ -14,7 +14,7 @@ from starlette.routing import Route
 from calibr_sandbox import schema
 from calibr_sandbox.access import Access
 from calibr_sandbox.app import App
-from calibr_sandbox.app_control import AppControl, AppNews
+from calibr_sandbox.app_control import AppControl
 from calibr_sandbox.bulk import BulkOperations
 from calibr_sandbox.bulk_gate import Gate
 from calibr_sandbox.bulk_lines import Announce as AnnounceProducts
@@ -64,7 +64,7 @@ def create_app(config: SandboxConfig, clock: Clock = time.monotonic, faults: Seq
         store.close()
 
     graphql = Route("/admin/api/{version}/graphql.json", GraphQLEndpoint(shop), methods=["POST"])
-    app_control = AppControl(config, access, time_here, AppNews(config, store.currency, webhooks))
+    app_control = AppControl(config, access, time_here, webhooks)
     parts = (OAuth(config, access, time_here), Rest(config, store, access), app_control)
     routes = [route for part in (*parts, StagedStorage(staged), Control(shop)) for route in part.routes()]
     only = Middleware(OnlyThisShop, shop_domain=config.shop_domain)

@@ -333,3 +333,32 @@ def test_an_answer_that_trickles_in_is_no_answer(api: Markets, sandbox: StartedS
         thread.join()
 
     assert 4 < time.monotonic() - began < 8
+
+
+def test_an_app_that_is_uninstalled_hears_of_it_and_loses_its_subscriptions(
+    api: Markets, sandbox: StartedSandbox, receiver: Receiver
+) -> None:
+    _create(api, "APP_UNINSTALLED", uri=receiver.url)
+    _create(api, uri=receiver.url)
+    for state in (False, False, True):
+        assert sandbox.client.request("POST", "/sandbox/app", {"installed": state}).status == 200
+    await_that(lambda: _stats(sandbox)["delivered"] == 1)
+    _set_price(sandbox, "5")
+
+    headers, body = receiver.tries[0]
+    assert headers["X-Shopify-Topic"] == "app/uninstalled"
+    assert json.loads(body)["myshopify_domain"] == "calibr-sandbox.myshopify.com"
+    assert _stats(sandbox)["queued"] == 1
+    assert sandbox.shop.store.fetch_value("SELECT count(*) FROM webhook_subscription") == 0
+
+
+def test_scopes_that_change_are_told_once(api: Markets, sandbox: StartedSandbox, receiver: Receiver) -> None:
+    _create(api, "APP_SCOPES_UPDATE", uri=receiver.url)
+    for _ in range(2):
+        sandbox.client.request("POST", "/sandbox/app", {"scopes": ["read_products"]})
+    await_that(lambda: _stats(sandbox)["delivered"] == 1)
+
+    told = json.loads(receiver.tries[0][1])
+    assert told["current"] == ["read_products"]
+    assert set(told["previous"]) > {"read_products", "write_products"}
+    assert _stats(sandbox)["queued"] == 1
