@@ -16,6 +16,7 @@ from names import Names
 from plan import Evidence, LeftOut, NotAsked, NotServed, Send, plan
 from presupposed import gather
 from recording import Json, Recording, Result, Upload
+from restore import Restorer
 from seeding import seed
 from seeding_markets import derive, seed_markets
 from seeding_webhooks import seed_subscriptions
@@ -73,7 +74,7 @@ def replay(recording: Recording) -> Outcome:
             seed_subscriptions(store, presupposed)
         config = SandboxConfig(db, plan="enterprise", bulk_delay_s=_NEVER_S, cancel_delay_s=_NEVER_S, scopes=_SCOPES)
         with started_sandbox(config) as sandbox:
-            run = _Run(sandbox, names, outcome, recording.version)
+            run = _Run(sandbox, names, outcome, recording)
             for action in actions:
                 run.take(action)
     if not outcome.compared and not outcome.left_out:
@@ -100,8 +101,9 @@ def _reasons(actions: list[Any]) -> list[str]:
 class _Run:
     """A recording on its way through one sandbox."""
 
-    def __init__(self, sandbox: StartedSandbox, names: Names, outcome: Outcome, version: str) -> None:
-        self._version = version
+    def __init__(self, sandbox: StartedSandbox, names: Names, outcome: Outcome, recording: Recording) -> None:
+        self._version = recording.version
+        self._restorer = Restorer(sandbox.client, names, recording.upstream)
         self._sandbox = sandbox
         self._names = names
         self._outcome = outcome
@@ -128,6 +130,8 @@ class _Run:
 
     def _send(self, action: Send) -> None:
         self._uploads.presuppose(action)
+        if self._changed and action.is_mutation:
+            self._restorer.before(action)
         theirs = {key: action.step.body.get(key) for key in ("data", "errors")}
         ours = self._ask(action)
         deadline = time.monotonic() + _PATIENCE_S
