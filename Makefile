@@ -4,7 +4,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test check conformance fmt bench chaos chaos-mutants golden lock docs clean
+.PHONY: help setup setup-dev demo test check conformance fmt clients bench chaos chaos-mutants golden lock docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,7 @@ demo: setup ## the main job end to end on a sandbox store (ARGS=--exit stops aft
 	@$(BIN)/calibr demo $(ARGS)
 
 test: setup-dev ## all tests
+	@$(BIN)/python tests/contract/clients/install.py || echo "Tests with these clients are skipped." >&2
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 check: setup-dev ## format, lint, types, architecture, fast tests
@@ -58,6 +59,10 @@ chaos: setup-dev ## the long proofs: rehearsals with hundreds of kills; writes t
 chaos-mutants: setup-dev ## plant hand-made bugs and show which check catches each
 	@$(BIN)/python tests/chaos/mutants/run.py $(ARGS)
 
+clients: setup-dev ## install clients of others into .clients/ and run them against the sandbox
+	@$(BIN)/python tests/contract/clients/install.py
+	@$(BIN)/python -m pytest -q tests/contract/clients $(ARGS)
+
 golden: setup-dev ## run FILE=... of golden cases through both back ends
 	@test -n "$(FILE)" || { echo "usage: make golden FILE=path/to/cases.jsonl" >&2; exit 2; }
 	@$(BIN)/python tools/golden.py "$(FILE)"
@@ -70,4 +75,4 @@ lock: setup-dev ## resolve the requirement locks anew
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --extra sandbox --group dev pyproject.toml -o requirements/dev.lock
 
 clean: ## remove .venv and caches
-	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	@rm -rf .venv .clients .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -47,7 +47,7 @@ class BulkOperations:
     """The bulk operations of one shop. Each open one has a thread; the states live in the store."""
 
     def __init__(self, shop: Workshop) -> None:
-        """Take up what an earlier process left unfinished."""
+        """Keep what an earlier process left unfinished, until `resume`."""
         self._shop = shop
         self._state = shop.state
         self._threads: dict[int, threading.Thread] = {}
@@ -55,6 +55,9 @@ class BulkOperations:
         self.results = shop.results
         self.results.mkdir(exist_ok=True)
         self._remove_leftovers()
+
+    def resume(self) -> None:
+        """Take up what an earlier process left unfinished. What operations run with must be there by now."""
         for row in self._state.list_open():
             self._launch(row.id)
 

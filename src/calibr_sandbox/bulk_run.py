@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from graphql import GraphQLSchema
+from graphql import GraphQLSchema, get_named_type
 
 from calibr_sandbox.bulk_document import read_bulk_query
 from calibr_sandbox.bulk_export import Line, Progress, read_lines, write_result
 from calibr_sandbox.bulk_gate import Gate
 from calibr_sandbox.bulk_lines import Announce, ContextOf, LineRunner
+from calibr_sandbox.bulk_mutation_document import read_bulk_mutation
 from calibr_sandbox.bulk_state import OPEN, BulkState
 from calibr_sandbox.config import SandboxConfig
 from calibr_sandbox.fields import ShopContext
 from calibr_sandbox.rows import BulkRow
+from calibr_sandbox.scopes import requirement, with_implied
 from calibr_sandbox.staged_uploads import StagedUploads
 
 _LOOK_EVERY: Final = 50
@@ -42,6 +44,7 @@ class Workshop:
     gate: Gate
     context: ContextOf
     announce: Announce
+    scopes: Callable[[], tuple[str, ...]]
 
 
 class BulkRun:
@@ -69,11 +72,26 @@ class BulkRun:
             self._shop.state.forget_lines(self._number)
 
     def _work(self, row: BulkRow) -> None:
+        if not self._is_allowed(row):
+            self._shop.state.fail(self._number, "ACCESS_DENIED", None)
+            return
         failure = self._failure()
         if row.type == "MUTATION":
             self._run_lines(row, failure)
         else:
             self._export(row, failure)
+
+    def _is_allowed(self, row: BulkRow) -> bool:
+        """Whether the app has the scope that the operation's field needs: starting one needs none."""
+        schema = self._shop.schema
+        if row.type == "MUTATION":
+            owner, name = schema.mutation_type, read_bulk_mutation(schema, row.query).name
+        else:
+            owner, name = schema.query_type, read_bulk_query(schema, row.query).root
+        if owner is None or name not in owner.fields:
+            return True
+        needed = requirement(owner.name, name, get_named_type(owner.fields[name].type).name)
+        return needed is None or needed.is_met_by(with_implied(self._shop.scopes()))
 
     def _export(self, row: BulkRow, failure: Failure | None) -> None:
         shop, path = self._shop, self._new_file("")
@@ -115,7 +133,7 @@ class BulkRun:
         row = self._shop.state.find(self._number)
         if row is None or row.status != "CANCELING":
             return
-        if not self._shop.gate.wait(self._shop.config.cancel_delay_s, lambda: False):
+        if not self._shop.gate.wait(self._shop.config.cancel_pause_s, lambda: False):
             return
         ran = row.type == "MUTATION" and row.object_count > 0
         self._shop.state.end_canceled(self._number, self._write_answers(row.id).name if ran else None)
@@ -140,7 +158,7 @@ class BulkRun:
         return is_wanted and not self._shop.gate.is_closing
 
     def _wait(self) -> bool:
-        return self._shop.gate.wait(self._shop.config.bulk_delay_s, self._is_canceling)
+        return self._shop.gate.wait(self._shop.config.bulk_pause_s, self._is_canceling)
 
     def _is_canceling(self) -> bool:
         row = self._shop.state.find(self._number)

@@ -16,11 +16,13 @@ import orjson
 
 from calibr_sandbox.catalog_writer import store_products
 from calibr_sandbox.config import (
+    DEFAULT_CLIENT_ID,
+    DEFAULT_CLIENT_SECRET,
     DEFAULT_SCOPES,
     DEFAULT_TOKEN,
-    DEFAULT_WEBHOOK_SECRET,
     DEFAULT_WEBHOOK_SPEED,
     PLANS,
+    SHOP_DOMAIN,
     SandboxConfig,
 )
 from calibr_sandbox.csv_load import load_csv
@@ -30,7 +32,9 @@ from calibr_sandbox.generate import CatalogSpec, generate_products
 from calibr_sandbox.journal import stream_file
 from calibr_sandbox.markets.seeds import MarketSpec, read_markets, store_markets
 from calibr_sandbox.server import serve
+from calibr_sandbox.serving import Addresses, Ports
 from calibr_sandbox.store import Store
+from calibr_sandbox.versions import OLDEST_VERSION
 
 _MARKETS_HELP = "markets with price lists, such as EU:EUR,UK:GBP:-5 (NAME:CURRENCY or NAME:CURRENCY:PERCENT)"
 
@@ -92,14 +96,34 @@ def _add_serving_options(parser: argparse.ArgumentParser) -> None:
         "--bulk-delay", type=float, default=0.2, help="seconds a bulk operation is CREATED, then RUNNING"
     )
     parser.add_argument("--faults", help="a JSON file of fault rules, or `default` for a bad day")
-    parser.add_argument("--webhook-secret", default=DEFAULT_WEBHOOK_SECRET, help="what webhooks are signed with")
+    parser.add_argument("--webhook-secret", help="what webhooks are signed with (the client secret)")
     parser.add_argument(
         "--webhook-speed",
         type=float,
         default=DEFAULT_WEBHOOK_SPEED,
         help=f"what the four hours of a webhook's retries are divided by ({DEFAULT_WEBHOOK_SPEED:.0f})",
     )
+    parser.add_argument("--oldest-version", default=OLDEST_VERSION, help="earlier API versions fall to this one")
+    parser.add_argument("--time-factor", type=float, default=1.0, help="how many times as fast time runs (1)")
+    _add_app_options(parser)
+    _add_tls_options(parser)
     parser.set_defaults(command=_serve)
+
+
+def _add_app_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--shop-domain", default=SHOP_DOMAIN, help=f"the shop's name ({SHOP_DOMAIN})")
+    parser.add_argument("--client-id", default=DEFAULT_CLIENT_ID, help=f"the app's client id ({DEFAULT_CLIENT_ID})")
+    parser.add_argument("--client-secret", default=DEFAULT_CLIENT_SECRET, help="its secret, which signs webhooks too")
+    parser.add_argument(
+        "--redirect-url", action="append", default=[], help="where the app may be sent back to, may be repeated (any)"
+    )
+
+
+def _add_tls_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tls", action="store_true", help="serve TLS too, with a proxy that leads there")
+    parser.add_argument("--tls-dir", type=Path, help="the folder of the certificates (beside the shop's file)")
+    parser.add_argument("--tls-port", type=int, default=0, help="the port of TLS; 0 takes a free one")
+    parser.add_argument("--proxy-port", type=int, default=0, help="the port of the proxy; 0 takes a free one")
 
 
 def _serve(options: argparse.Namespace) -> None:
@@ -113,10 +137,23 @@ def _serve(options: argparse.Namespace) -> None:
         seed=options.seed,
         webhook_secret=options.webhook_secret,
         webhook_speed=options.webhook_speed,
+        shop_domain=options.shop_domain,
+        client_id=options.client_id,
+        client_secret=options.client_secret,
+        redirect_urls=tuple(options.redirect_url),
+        time_factor=options.time_factor,
+        oldest_version=options.oldest_version,
     )
     faults = _faults(options.faults)
     loaded = _fill(config, options)
-    serve(config, options.port, lambda url: _print({"event": "ready", "url": url, "loaded": loaded}), faults)
+    tls = options.tls_dir or options.db.with_name(f"{options.db.name}.tls") if options.tls else None
+    ports = Ports(options.port, options.tls_port, options.proxy_port, tls)
+    serve(config, ports, lambda addresses: _print({**_ready(addresses), "loaded": loaded}), faults)
+
+
+def _ready(addresses: Addresses) -> dict[str, object]:
+    told = {name: str(value) for name, value in asdict(addresses).items() if value is not None}
+    return {"event": "ready", **told}
 
 
 def _faults(chosen: str | None) -> Sequence[FaultRule]:

@@ -1,15 +1,14 @@
 """The routes under `/sandbox/`: a merchant's edits, counters, the journal, faults, webhooks, result files."""
 
-from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-import orjson
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from calibr_sandbox.bulk_run import Failure
+from calibr_sandbox.control_http import BadInputError, guarded, json_object
 from calibr_sandbox.endpoint import Shop
 from calibr_sandbox.fault_file import read_rule
 from calibr_sandbox.hand_edits import MAX_DIGITS, Edit, apply_edits, find_named, whole_number
@@ -20,12 +19,6 @@ from calibr_sandbox.rows import VariantRow
 from calibr_sandbox.webhook_trigger import trigger
 
 _MAX_JOURNAL: Final = 10_000
-
-Handler = Callable[[Request], Awaitable[Response]]
-
-
-class _BadInputError(ValueError):
-    """The caller sent something that cannot be done."""
 
 
 class Control:
@@ -38,25 +31,25 @@ class Control:
     def routes(self) -> list[Route]:
         """List the routes."""
         return [
-            Route("/sandbox/health", _guarded(self.health), methods=["GET"]),
-            Route("/sandbox/stats", _guarded(self.stats), methods=["GET"]),
-            Route("/sandbox/journal", _guarded(self.journal), methods=["GET"]),
-            Route("/sandbox/variants/{id:path}", _guarded(self.show_variant), methods=["GET"]),
-            Route("/sandbox/variants/{id:path}", _guarded(self.edit_variant), methods=["POST"]),
-            Route("/sandbox/price-lists/{id:path}/prices", _guarded(self.edit_prices), methods=["POST"]),
-            Route("/sandbox/edits", _guarded(self.edit_variants), methods=["POST"]),
-            Route("/sandbox/faults", _guarded(self.list_faults), methods=["GET"]),
-            Route("/sandbox/faults", _guarded(self.add_fault), methods=["POST"]),
-            Route("/sandbox/faults", _guarded(self.clear_faults), methods=["DELETE"]),
-            Route("/sandbox/webhooks", _guarded(self.list_webhooks), methods=["GET"]),
-            Route("/sandbox/webhooks", _guarded(self.add_webhook), methods=["POST"]),
-            Route("/sandbox/webhooks", _guarded(self.end_webhooks), methods=["DELETE"]),
-            Route("/sandbox/webhooks/trigger", _guarded(self.trigger_webhook), methods=["POST"]),
-            Route("/sandbox/webhooks/{id}", _guarded(self.end_webhook), methods=["DELETE"]),
-            Route("/sandbox/throttle", _guarded(self.throttle), methods=["POST"]),
-            Route("/sandbox/bulk/advance", _guarded(self.advance_bulk), methods=["POST"]),
-            Route("/sandbox/bulk/fail", _guarded(self.fail_bulk), methods=["POST"]),
-            Route("/sandbox/bulk/expire/{id:path}", _guarded(self.expire_bulk), methods=["POST"]),
+            Route("/sandbox/health", guarded(self.health), methods=["GET"]),
+            Route("/sandbox/stats", guarded(self.stats), methods=["GET"]),
+            Route("/sandbox/journal", guarded(self.journal), methods=["GET"]),
+            Route("/sandbox/variants/{id:path}", guarded(self.show_variant), methods=["GET"]),
+            Route("/sandbox/variants/{id:path}", guarded(self.edit_variant), methods=["POST"]),
+            Route("/sandbox/price-lists/{id:path}/prices", guarded(self.edit_prices), methods=["POST"]),
+            Route("/sandbox/edits", guarded(self.edit_variants), methods=["POST"]),
+            Route("/sandbox/faults", guarded(self.list_faults), methods=["GET"]),
+            Route("/sandbox/faults", guarded(self.add_fault), methods=["POST"]),
+            Route("/sandbox/faults", guarded(self.clear_faults), methods=["DELETE"]),
+            Route("/sandbox/webhooks", guarded(self.list_webhooks), methods=["GET"]),
+            Route("/sandbox/webhooks", guarded(self.add_webhook), methods=["POST"]),
+            Route("/sandbox/webhooks", guarded(self.end_webhooks), methods=["DELETE"]),
+            Route("/sandbox/webhooks/trigger", guarded(self.trigger_webhook), methods=["POST"]),
+            Route("/sandbox/webhooks/{id}", guarded(self.end_webhook), methods=["DELETE"]),
+            Route("/sandbox/throttle", guarded(self.throttle), methods=["POST"]),
+            Route("/sandbox/bulk/advance", guarded(self.advance_bulk), methods=["POST"]),
+            Route("/sandbox/bulk/fail", guarded(self.fail_bulk), methods=["POST"]),
+            Route("/sandbox/bulk/expire/{id:path}", guarded(self.expire_bulk), methods=["POST"]),
             Route("/sandbox/bulk-results/{name}", self.bulk_result, methods=["GET"]),
         ]
 
@@ -79,33 +72,33 @@ class Control:
 
     async def edit_variant(self, request: Request) -> object:
         """Set price, compareAtPrice or cost by hand, as a merchant does; null clears the last two."""
-        body = await _json_object(request)
+        body = await json_object(request)
         who = body.pop("who", "hand")
         (written,) = self._edit([Edit(request.path_params["id"], body)], who)
         return _variant_json(written)
 
     async def edit_variants(self, request: Request) -> object:
         """The same for many variants at once, in one transaction; `who` is told in the journal."""
-        body = await _json_object(request)
+        body = await json_object(request)
         edits = body.get("edits")
         if not isinstance(edits, list) or not all(isinstance(edit, dict) for edit in edits):
-            raise _BadInputError('send {"edits": [{"id": ..., "price": ...}, ...], "who": "..."}')
+            raise BadInputError('send {"edits": [{"id": ..., "price": ...}, ...], "who": "..."}')
         wanted = [Edit(str(edit.pop("id", "")), edit) for edit in edits]
         return {"edited": len(self._edit(wanted, body.get("who", "hand")))}
 
     async def edit_prices(self, request: Request) -> object:
         """Set fixed prices of a price list by hand; a price of null takes one away. `who` is told in the journal."""
-        body = await _json_object(request)
+        body = await json_object(request)
         prices, who = body.get("prices"), body.get("who", "hand")
         if not isinstance(prices, list) or not all(isinstance(each, dict) for each in prices):
-            raise _BadInputError('send {"prices": [{"variant": ..., "price": ...}, ...], "who": "..."}')
+            raise BadInputError('send {"prices": [{"variant": ..., "price": ...}, ...], "who": "..."}')
         if not isinstance(who, str) or not who:
-            raise _BadInputError(f"who: {who!r} is no name")
+            raise BadInputError(f"who: {who!r} is no name")
         return {"edited": set_prices(self._shop.store, request.path_params["id"], prices, who)}
 
     def _edit(self, edits: list[Edit], who: object) -> list[VariantRow]:
         if not isinstance(who, str) or not who:
-            raise _BadInputError(f"who: {who!r} is no name")
+            raise BadInputError(f"who: {who!r} is no name")
         written = apply_edits(self._shop.store, edits, who)
         self._shop.webhooks.products_changed(row.product_id for row in written)
         return written
@@ -116,7 +109,7 @@ class Control:
 
     async def add_fault(self, request: Request) -> object:
         """Put a fault rule into force."""
-        self._shop.faults.add(read_rule(await _json_object(request)))
+        self._shop.faults.add(read_rule(await json_object(request)))
         return {"faults": self._shop.faults.rules()}
 
     async def clear_faults(self, _request: Request) -> object:
@@ -130,13 +123,13 @@ class Control:
 
     async def add_webhook(self, request: Request) -> object:
         """Tell an address on this machine of a topic from now on."""
-        body = await _json_object(request)
+        body = await json_object(request)
         number = self._shop.webhooks.subscribe(body.get("topic"), body.get("url"))
         return {"id": number, "webhooks": self._shop.webhooks.subscriptions()}
 
     async def trigger_webhook(self, request: Request) -> object:
         """Send a webhook that has no cause in the sandbox."""
-        return trigger(self._shop, await _json_object(request))
+        return trigger(self._shop, await json_object(request))
 
     async def end_webhook(self, request: Request) -> object:
         """End one subscription."""
@@ -152,9 +145,9 @@ class Control:
         return {"webhooks": []}
 
     async def throttle(self, _request: Request) -> object:
-        """Empty every token's bucket now."""
-        for token in self._shop.config.tokens:
-            self._shop.bucket(token).drain()
+        """Empty every app's bucket now."""
+        for name in (*self._shop.config.tokens, self._shop.config.client_id):
+            self._shop.bucket(name).drain()
         return {"status": "drained"}
 
     async def advance_bulk(self, _request: Request) -> object:
@@ -164,10 +157,10 @@ class Control:
 
     async def fail_bulk(self, request: Request) -> object:
         """Let the next bulk operation that begins fail after so many objects or lines."""
-        body = await _json_object(request)
+        body = await json_object(request)
         after, code = body.get("after", 0), body.get("errorCode", "INTERNAL_SERVER_ERROR")
         if not isinstance(after, int) or isinstance(after, bool) or after < 0:
-            raise _BadInputError(f"after: {after!r} is not a whole number of zero or more")
+            raise BadInputError(f"after: {after!r} is not a whole number of zero or more")
         self._shop.bulk.fail_next(Failure(after, str(code)))
         return {"after": after, "errorCode": code}
 
@@ -208,40 +201,15 @@ class Control:
             return read_entries(reader, after, limit)
 
 
-def _guarded(handler: Callable[[Request], Awaitable[object]]) -> Handler:
-    """Answer in JSON; 404 for what does not exist, 400 with a sentence for bad input."""
-
-    async def answer(request: Request) -> Response:
-        try:
-            return _json(await handler(request))
-        except LookupError as error:
-            return _json({"error": str(error)}, 404)
-        except ValueError as error:
-            return _json({"error": str(error)}, 400)
-
-    return answer
-
-
-async def _json_object(request: Request) -> dict[str, Any]:
-    parsed = orjson.loads(await request.body() or b"null")
-    if not isinstance(parsed, dict):
-        raise _BadInputError("the body must be a JSON object")
-    return parsed
-
-
 def _integer(request: Request, name: str, default: int) -> int:
     text = request.query_params.get(name)
     if text is None:
         return default
     number = whole_number(text)
     if number is None:
-        raise _BadInputError(f"{name}: {text!r} is not a whole number of up to {MAX_DIGITS} digits")
+        raise BadInputError(f"{name}: {text!r} is not a whole number of up to {MAX_DIGITS} digits")
     return number
 
 
 def _variant_json(row: VariantRow) -> dict[str, object]:
     return row._asdict()
-
-
-def _json(body: object, status: int = 200) -> Response:
-    return Response(orjson.dumps(body), status, media_type="application/json")

@@ -2,9 +2,7 @@
 
 import asyncio
 import hashlib
-import re
 import secrets
-import time
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,9 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from calibr_sandbox.access import BAD_TOKEN, Access, Caller
 from calibr_sandbox.broken_answers import drop_connection, send_half, send_slowly
 from calibr_sandbox.bulk import BulkOperations
-from calibr_sandbox.config import API_VERSION, MAX_QUERY_COST, PLANS, SandboxConfig
+from calibr_sandbox.clock import SandboxClock
+from calibr_sandbox.config import MAX_QUERY_COST, PLANS, SandboxConfig
 from calibr_sandbox.context import RequestContext
 from calibr_sandbox.cost import actual_cost, requested_cost
 from calibr_sandbox.documents import Document, DocumentCache, RefusedDocumentError
@@ -34,12 +34,11 @@ from calibr_sandbox.fields import ShopContext
 from calibr_sandbox.staged_uploads import StagedUploads
 from calibr_sandbox.stats import Stats
 from calibr_sandbox.store import Store
-from calibr_sandbox.throttle import Bucket, Clock
+from calibr_sandbox.throttle import Bucket
 from calibr_sandbox.variant_writes import Writer
+from calibr_sandbox.versions import served_version
 from calibr_sandbox.webhooks import Webhooks
 
-_BAD_TOKEN: Final = "[API] Invalid API key or access token (unrecognized login or wrong password)"  # noqa: S105
-_VERSION: Final = re.compile(r"[0-9]{4}-(01|04|07|10)")
 _MAX_BODY: Final = 5_000_000
 _MAX_HEADER: Final = 120
 _WHOLE: Final = (InvalidGlobalIdError, InputTooLargeError)
@@ -56,15 +55,16 @@ class Shop:
     staged: StagedUploads
     webhooks: Webhooks
     faults: Faults
-    clock: Clock = time.monotonic
+    access: Access
+    clock: SandboxClock
     stats: Stats = field(default_factory=Stats)
     buckets: dict[str, Bucket] = field(default_factory=dict)
 
-    def bucket(self, token: str) -> Bucket:
-        """Return the bucket of a token."""
-        if token not in self.buckets:
-            self.buckets[token] = Bucket(PLANS[self.config.plan], self.clock)
-        return self.buckets[token]
+    def bucket(self, name: str) -> Bucket:
+        """Return the bucket of an app, by the name that its callers have."""
+        if name not in self.buckets:
+            self.buckets[name] = Bucket(PLANS[self.config.plan], self.clock, self.clock.factor)
+        return self.buckets[name]
 
 
 class GraphQLEndpoint:
@@ -97,19 +97,21 @@ class _Call:
         self._shop = shop
         self._documents = documents
         self._request = request
-        self._headers = {"X-Shopify-API-Version": API_VERSION, "X-Request-Id": secrets.token_hex(8)}
+        self._headers = {"X-Request-Id": secrets.token_hex(8)}
         self.fault: Fault | None = None
 
     async def answer(self) -> Response | None:
         """Return the response; None stands for a cut connection."""
         stats = self._shop.stats
         stats.calls += 1
-        token = self._request.headers.get("x-shopify-access-token", "")
-        if token not in self._shop.config.tokens:
+        caller = self._shop.access.caller(self._request.headers.get("x-shopify-access-token", ""))
+        if caller is None:
             stats.unauthorized += 1
-            return self._json({"errors": _BAD_TOKEN}, status=401)
-        if not _VERSION.fullmatch(self._request.path_params["version"]):
+            return self._json({"errors": BAD_TOKEN}, status=401)
+        version = served_version(self._request.path_params["version"], self._shop.config.oldest_version)
+        if version is None:
             return self._json({"errors": "Not Found"}, status=404)
+        self._headers["X-Shopify-API-Version"] = version
         body = await self._request.body()
         try:
             query, sent, operation = _parse_body(body)
@@ -123,8 +125,8 @@ class _Call:
             return self._json({"errors": error.errors})
         self.fault = self._shop.faults.pick(is_mutation=document.is_mutation, operation=operation)
         await self._wait(FaultKind.DELAY_BEFORE)
-        prepared = _Prepared(document, variables, operation, _writer(self._request.headers))
-        response = self._run(self._shop.bucket(token), prepared)
+        prepared = _Prepared(document, variables, operation, _writer(self._request.headers), caller)
+        response = self._run(self._shop.bucket(caller.bucket), prepared)
         await self._wait(FaultKind.DELAY_AFTER)
         return response
 
@@ -155,7 +157,7 @@ class _Call:
     def _execute(self, bucket: Bucket, prepared: "_Prepared", requested: int) -> Response:
         shop = self._shop
         base_url = str(self._request.base_url).rstrip("/")
-        shown = ShopContext(shop.config, shop.store, base_url)
+        shown = ShopContext(shop.config, shop.store, base_url, prepared.caller.scopes)
         context = RequestContext(
             shown,
             shop.store,
@@ -164,7 +166,7 @@ class _Call:
             shop.webhooks,
             prepared.writer,
             shop.webhooks.products_changed,
-            self._request.path_params["version"],
+            self._headers["X-Shopify-API-Version"],
         )
         result = execute_sync(
             shop.schema,
@@ -196,6 +198,7 @@ class _Prepared:
     variables: dict[str, Any]
     operation: str | None
     writer: Writer
+    caller: Caller
 
 
 def _writer(headers: Headers) -> Writer:

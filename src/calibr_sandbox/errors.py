@@ -36,10 +36,11 @@ class ResourceNotFoundError(GraphQLError):
 class AccessDeniedError(GraphQLError):
     """The token lacks a scope."""
 
-    def __init__(self, field: str, scope: str) -> None:
-        """Name the field and the missing scope."""
-        message = f"Access denied for {field} field. Required access: `{scope}` access scope."
-        super().__init__(message, extensions={"code": "ACCESS_DENIED", "requiredAccess": f"`{scope}` access scope."})
+    def __init__(self, field: str, required: str) -> None:
+        """Name the field and the access that it needs, in Shopify's words."""
+        documentation = "https://shopify.dev/api/usage/access-scopes"
+        extensions = {"code": "ACCESS_DENIED", "documentation": documentation, "requiredAccess": required}
+        super().__init__(f"Access denied for {field} field. Required access: {required}", extensions=extensions)
 
 
 class InvalidGlobalIdError(GraphQLError):

@@ -32,15 +32,17 @@ from calibr_sandbox.variant_options import value_ids
 _TRACKED: Final = item_reader("tracked")
 _QUANTITY: Final = variant_reader("inventoryQuantity")
 SHOP_ID: Final = 90_000_000_001
+SHOP_CREATED_AT: Final = "2026-01-01T00:00:00Z"
 
 
 @dataclass(frozen=True, slots=True)
 class ShopContext:
-    """What a field may need besides its row. `base_url` is the address the caller used."""
+    """What a field may need besides its row. `base_url` is the address the caller used, `scopes` what it may do."""
 
     config: SandboxConfig
     store: Reader
     base_url: str
+    scopes: tuple[str, ...] = ()
 
 
 Getter = Callable[[Any, ShopContext], Any]
@@ -179,7 +181,7 @@ _SHOP: Final[dict[str, Getter]] = {
     "name": lambda _, shop: shop.config.shop_name,
     "myshopifyDomain": lambda _, shop: shop.config.shop_domain,
     "currencyCode": lambda _, shop: shop.store.currency,
-    "createdAt": lambda _row, _shop: "2026-01-01T00:00:00Z",
+    "createdAt": lambda _row, _shop: SHOP_CREATED_AT,
     "ianaTimezone": lambda _row, _shop: "Etc/UTC",
     "url": lambda _, shop: f"https://{shop.config.shop_domain}",
     "plan": lambda _, shop: shop.config.plan,
@@ -209,7 +211,7 @@ GETTERS: Final[dict[str, dict[str, Getter]]] = {
     "MoneyV2": {"amount": lambda row, _: row.amount, "currencyCode": lambda row, _: row.currency_code},
     "AppInstallation": {
         "id": lambda _row, _shop: gid("AppInstallation", 1),
-        "accessScopes": lambda _, shop: list(shop.config.scopes),
+        "accessScopes": lambda _, shop: list(shop.scopes),
     },
     "AccessScope": {"handle": lambda scope, _: scope, "description": lambda scope, _: scope.replace("_", " ")},
 }

@@ -12,17 +12,21 @@ from graphql import (
     GraphQLSchema,
     GraphQLUnionType,
     build_schema,
+    default_field_resolver,
+    get_named_type,
 )
 
-from calibr_sandbox import queries, scalars, webhook_resolvers
+from calibr_sandbox import queries, scalars, storefront, webhook_resolvers
 from calibr_sandbox.bulk_mutations import resolve_cancel, resolve_run_mutation, resolve_run_query
 from calibr_sandbox.context import Info
+from calibr_sandbox.errors import AccessDeniedError
 from calibr_sandbox.fields import GETTERS, Getter
 from calibr_sandbox.inventory_update import resolve_inventory_item_update
 from calibr_sandbox.markets import fields as market_fields
 from calibr_sandbox.markets import resolvers as market_resolvers
 from calibr_sandbox.markets import rows as market_rows
 from calibr_sandbox.rows import BulkRow, InventoryItemRow, OptionRow, ProductRow, VariantRow
+from calibr_sandbox.scopes import Requirement, requirement, requirement_of_type, with_implied
 from calibr_sandbox.staged_targets import resolve_staged_uploads_create
 from calibr_sandbox.variant_lifecycle import resolve_bulk_create, resolve_bulk_delete
 from calibr_sandbox.variants_update import resolve_bulk_update
@@ -82,11 +86,13 @@ _PARTS: Final[tuple[dict[str, dict[str, Resolver]], ...]] = (
     _ROOTS,
     market_resolvers.RESOLVERS,
     webhook_resolvers.RESOLVERS,
+    storefront.RESOLVERS,
 )
 _READERS: Final[tuple[dict[str, dict[str, Getter]], ...]] = (
     GETTERS,
     market_fields.GETTERS,
     webhook_resolvers.GETTERS,
+    storefront.GETTERS,
 )
 _TYPE_OF_ROW: Final[dict[type, str]] = {
     **webhook_resolvers.TYPE_OF_ROW,
@@ -119,7 +125,7 @@ def build() -> GraphQLSchema:
         if isinstance(named, GraphQLObjectType) and not named.name.startswith("__"):
             _attach(named)
         elif isinstance(named, GraphQLInterfaceType | GraphQLUnionType):
-            named.resolve_type = lambda row, _info, _type: _type_of(row)
+            named.resolve_type = _permitted_type
         elif isinstance(named, GraphQLScalarType):
             _fit_scalar(named)
     return schema
@@ -143,6 +149,30 @@ def _attach(named: GraphQLObjectType) -> None:
         resolvers |= _EDGE
     for name, resolve in resolvers.items():
         named.fields[name].resolve = resolve
+    for name, field in named.fields.items():
+        needed = requirement(named.name, name, get_named_type(field.type).name)
+        if needed is not None:
+            field.resolve = _guarding(needed, field.resolve or default_field_resolver)
+
+
+def _guarding(needed: Requirement, resolve: Resolver) -> Resolver:
+    """Refuse a field to callers that lack its scopes."""
+
+    def guarded(row: Any, info: Info, **arguments: Any) -> Any:  # noqa: ANN401 - rows and values of any field
+        if not needed.is_met_by(with_implied(info.context.shop.scopes)):
+            raise AccessDeniedError(info.field_name, needed.text)
+        return resolve(row, info, **arguments)
+
+    return guarded
+
+
+def _permitted_type(row: object, info: Info, _type: object) -> str | None:
+    """The type of a row that a field returns as a node; its scopes are not known before."""
+    name = _type_of(row)
+    needed = None if name is None else requirement_of_type(name)
+    if needed is not None and not needed.is_met_by(with_implied(info.context.shop.scopes)):
+        raise AccessDeniedError(info.field_name, needed.text)
+    return name
 
 
 def _reading(get: Getter) -> Resolver:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from calibr_sandbox.ids import INVENTORY_ITEM_SHIFT
+
 _TERM: Final = re.compile(r"""\s*(?:AND\s+)?(?P<field>[a-z_]+):(?P<op><=|>=|<|>)?(?P<value>"[^"]*"|'[^']*'|\S+)""")
 
 
@@ -87,6 +89,12 @@ VARIANT_FIELDS: Final = _SHARED | {
     "product_status": _text("p.status"),
     "sku": _text("v.sku"),
     "title": _text("v.title"),
+    "updated_at": _time("v.updated_at", "updated_at"),
+}
+INVENTORY_FIELDS: Final = {
+    "id": _number(f"v.id + {INVENTORY_ITEM_SHIFT}"),
+    "sku": _text("v.sku"),
+    "created_at": _time("v.created_at", "created_at"),
     "updated_at": _time("v.updated_at", "updated_at"),
 }
 

@@ -1,31 +1,38 @@
 """Puts the pieces together: the ASGI application, and a server that runs it."""
 
 import signal
-import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
-import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from calibr_sandbox import schema
-from calibr_sandbox.broken_answers import remember_send
+from calibr_sandbox.access import Access
+from calibr_sandbox.app import App
+from calibr_sandbox.app_control import AppControl
 from calibr_sandbox.bulk import BulkOperations
 from calibr_sandbox.bulk_gate import Gate
-from calibr_sandbox.bulk_lines import Announce
+from calibr_sandbox.bulk_lines import Announce as AnnounceProducts
 from calibr_sandbox.bulk_run import Workshop
 from calibr_sandbox.bulk_state import BulkState
+from calibr_sandbox.clock import SandboxClock
 from calibr_sandbox.config import API_VERSION, SandboxConfig
 from calibr_sandbox.context import RequestContext
 from calibr_sandbox.control import Control
 from calibr_sandbox.endpoint import GraphQLEndpoint, Shop
 from calibr_sandbox.faults import FaultRule, Faults
 from calibr_sandbox.fields import ShopContext
+from calibr_sandbox.grants import Grants
+from calibr_sandbox.oauth import OAuth
+from calibr_sandbox.rest import Rest
 from calibr_sandbox.rows import BulkRow
+from calibr_sandbox.serving import Addresses, Announce, Ports, SandboxServer
+from calibr_sandbox.shop_host import OnlyThisShop
 from calibr_sandbox.staged_http import StagedStorage
 from calibr_sandbox.staged_uploads import StagedUploads
 from calibr_sandbox.store import Store
@@ -42,9 +49,12 @@ def create_app(config: SandboxConfig, clock: Clock = time.monotonic, faults: Seq
     in_force = Faults(clock)
     for rule in faults:
         in_force.add(rule)
-    staged, webhooks = StagedUploads(store), Webhooks(config, store, in_force)
-    bulk = _bulk_operations(config, store, staged, webhooks)
-    shop = Shop(config, store, executable, bulk, staged, webhooks, in_force, clock)
+    time_here = SandboxClock(clock, config.time_factor)
+    app_here = App(config, store, time_here.now)
+    access = Access(config.tokens, app_here, Grants(store, time_here.now))
+    staged, webhooks = StagedUploads(store), Webhooks(config, store, in_force, app_here.signing_secret)
+    bulk = _bulk_operations(config, store, staged, webhooks, app_here)
+    shop = Shop(config, store, executable, bulk, staged, webhooks, in_force, access, time_here)
 
     @asynccontextmanager
     async def closing(_app: Starlette) -> AsyncIterator[None]:
@@ -54,18 +64,23 @@ def create_app(config: SandboxConfig, clock: Clock = time.monotonic, faults: Seq
         store.close()
 
     graphql = Route("/admin/api/{version}/graphql.json", GraphQLEndpoint(shop), methods=["POST"])
-    routes = [graphql, *StagedStorage(staged).routes(), *Control(shop).routes()]
-    app = Starlette(routes=routes, lifespan=closing)
+    app_control = AppControl(config, access, time_here, webhooks)
+    parts = (OAuth(config, access, time_here), Rest(config, store, access), app_control)
+    routes = [route for part in (*parts, StagedStorage(staged), Control(shop)) for route in part.routes()]
+    only = Middleware(OnlyThisShop, shop_domain=config.shop_domain)
+    app = Starlette(routes=[graphql, *routes], middleware=[only], lifespan=closing)
     app.state.shop = shop
     return app
 
 
-def _bulk_operations(config: SandboxConfig, store: Store, staged: StagedUploads, webhooks: Webhooks) -> BulkOperations:
+def _bulk_operations(
+    config: SandboxConfig, store: Store, staged: StagedUploads, webhooks: Webhooks, app: App
+) -> BulkOperations:
     """Open operations begin to run at once, so everything that their lines need must be there."""
     state = BulkState(store)
 
-    def context_of(row: BulkRow, announce: Announce) -> RequestContext:
-        shown = ShopContext(config, store, "")
+    def context_of(row: BulkRow, announce: AnnounceProducts) -> RequestContext:
+        shown = ShopContext(config, store, "", app.scopes)
         return RequestContext(shown, store, bulk, staged, webhooks, state.writer_of(row.id), announce, API_VERSION)
 
     def tell(number: int) -> None:
@@ -76,18 +91,18 @@ def _bulk_operations(config: SandboxConfig, store: Store, staged: StagedUploads,
     state.on_end = tell
     results = store.path.with_name(store.path.name + ".bulk")
     announce = webhooks.products_changed
-    shop = Workshop(config, schema.build(), state, staged, results, Gate(), context_of, announce)
+    shop = Workshop(config, schema.build(), state, staged, results, Gate(), context_of, announce, lambda: app.scopes)
     bulk = BulkOperations(shop)
+    bulk.resume()
     return bulk
 
 
-def serve(config: SandboxConfig, port: int, announce: Callable[[str], None], faults: Sequence[FaultRule] = ()) -> None:
-    """Run until SIGTERM or SIGINT, with `faults` from the start. `announce` gets the URL once the server answers."""
+def serve(config: SandboxConfig, ports: Ports, announce: Announce, faults: Sequence[FaultRule] = ()) -> None:
+    """Run until SIGTERM or SIGINT, with `faults` from the start. `announce` is told where, once the server answers."""
     # uvicorn raises the signal again once it has stopped; the end of a server that was asked to stop is no failure.
     signal.signal(signal.SIGTERM, lambda _signal, _frame: None)
-    listener = listen(port)
-    server = _AnnouncingServer(_uvicorn(create_app(config, faults=faults)), announce, url_of(listener))
-    server.run(sockets=[listener])
+    server = SandboxServer(create_app(config, faults=faults), ports, announce)
+    server.run(sockets=[server.listener])
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,71 +111,32 @@ class RunningSandbox:
 
     url: str
     shop: Shop
+    addresses: Addresses
 
 
 @contextmanager
-def running_sandbox(config: SandboxConfig, clock: Clock = time.monotonic) -> Iterator[RunningSandbox]:
-    """Serve on a free port for as long as the block lasts."""
-    app, listener = create_app(config, clock), listen(0)
-    server = uvicorn.Server(_uvicorn(app))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+def running_sandbox(
+    config: SandboxConfig,
+    clock: Clock = time.monotonic,
+    ports: Ports = Ports(),  # noqa: B008 - immutable
+) -> Iterator[RunningSandbox]:
+    """Serve for as long as the block lasts, on free ports unless they are given."""
+    app = create_app(config, clock)
+    server = SandboxServer(app, ports)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [server.listener]}, daemon=True)
     thread.start()
     try:
         _await_start(server)
-        yield RunningSandbox(url_of(listener), app.state.shop)
+        yield RunningSandbox(server.addresses.url, app.state.shop, server.addresses)
     finally:
         server.should_exit = True
         thread.join()
-        listener.close()
+        server.listener.close()
 
 
-def listen(port: int) -> socket.socket:
-    """Bind the loopback address; port 0 takes a free one."""
-    if not 0 <= port <= 65_535:  # noqa: PLR2004 - what TCP allows
-        raise ValueError(f"port: {port} is outside of 0 to 65535")
-    # asyncio turns Nagle's algorithm off only where the protocol is named; with it, each call takes 40 ms.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
-    return listener
-
-
-def url_of(listener: socket.socket) -> str:
-    """Return the address clients use."""
-    return f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-
-class _AnnouncingServer(uvicorn.Server):
-    """Tells when it is ready."""
-
-    def __init__(self, config: uvicorn.Config, announce: Callable[[str], None], url: str) -> None:
-        super().__init__(config)
-        self._announce = announce
-        self._url = url
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
-        if self.started:
-            self._announce(self._url)
-
-
-def _uvicorn(app: Starlette) -> uvicorn.Config:
-    return uvicorn.Config(
-        remember_send(app),
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        # A client that pauses, as tests do on a busy machine, must not find its kept connection closed.
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=5,
-        lifespan="on",
-    )
-
-
-def _await_start(server: uvicorn.Server) -> None:
+def _await_start(server: SandboxServer) -> None:
     deadline = time.monotonic() + _START_TIMEOUT_S
-    while not server.started:
+    while not server.is_ready:
         if time.monotonic() > deadline:
             raise TimeoutError(f"the sandbox did not start within {_START_TIMEOUT_S} seconds")
         time.sleep(0.005)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from calibr_sandbox.catalog_writer import NewProduct, NewVariant, create_shop
@@ -10,6 +11,7 @@ from calibr_sandbox.client import SandboxClient
 from calibr_sandbox.config import SandboxConfig
 from calibr_sandbox.endpoint import Shop
 from calibr_sandbox.server import running_sandbox
+from calibr_sandbox.serving import Addresses, Ports
 
 SHIRT: Final = NewProduct(
     title="Shirt",
@@ -49,6 +51,7 @@ class StartedSandbox:
     client: SandboxClient
     shop: Shop
     clock: ManualClock
+    addresses: Addresses
 
 
 Starter = Callable[..., StartedSandbox]
@@ -56,10 +59,18 @@ Starter = Callable[..., StartedSandbox]
 
 
 @contextmanager
-def started_sandbox(config: SandboxConfig, products: tuple[NewProduct, ...] = SMALL_SHOP) -> Iterator[StartedSandbox]:
-    """Serve a shop with these products (a file that exists keeps its own) for as long as the block lasts."""
+def started_sandbox(
+    config: SandboxConfig,
+    products: tuple[NewProduct, ...] = SMALL_SHOP,
+    certificates: Path | None = None,
+) -> Iterator[StartedSandbox]:
+    """Serve a shop with these products (a file that exists keeps its own) for as long as the block lasts.
+
+    With a folder for `certificates`, TLS and the proxy are served too.
+    """
     if not config.db.exists():
         create_shop(config.db, products, config.currency)
     clock = ManualClock()
-    with running_sandbox(config, clock) as running, SandboxClient(running.url, config.tokens[0]) as client:
-        yield StartedSandbox(running.url, client, running.shop, clock)
+    ports = Ports(certificates=certificates)
+    with running_sandbox(config, clock, ports) as running, SandboxClient(running.url, config.tokens[0]) as client:
+        yield StartedSandbox(running.url, client, running.shop, clock, running.addresses)

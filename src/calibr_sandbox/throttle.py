@@ -22,9 +22,10 @@ class ThrottleStatus:
 class Bucket:
     """The points of one access token. Not thread-safe: the event loop owns it."""
 
-    def __init__(self, plan: Plan, clock: Clock) -> None:
-        """Start full."""
+    def __init__(self, plan: Plan, clock: Clock, pace: float = 1.0) -> None:
+        """Start full. `pace` is how many of the clock's seconds pass in one second of the callers."""
         self._plan = plan
+        self._shown_rate = max(1, round(plan.restore_per_s * pace))
         self._clock = clock
         self._points = float(plan.bucket)
         self._refilled_at = clock()
@@ -50,7 +51,7 @@ class Bucket:
     def status(self) -> ThrottleStatus:
         """Describe the bucket as of now, in whole points."""
         self._refill()
-        return ThrottleStatus(self._plan.bucket, math.floor(self._points), self._plan.restore_per_s)
+        return ThrottleStatus(self._plan.bucket, math.floor(self._points), self._shown_rate)
 
     def _refill(self) -> None:
         now = self._clock()

@@ -10,7 +10,6 @@ import orjson
 
 from calibr_sandbox.catalog import find_product, stream_variants_of, variants_by_id
 from calibr_sandbox.context import Info
-from calibr_sandbox.errors import AccessDeniedError
 from calibr_sandbox.ids import FIRST_VARIANT_ID, parse_gid
 from calibr_sandbox.money import to_shop_text
 from calibr_sandbox.queries import number_of
@@ -31,7 +30,6 @@ def resolve_bulk_create(
     strategy: str = "DEFAULT",
 ) -> dict[str, Any]:
     """Add variants to a product; commit before answering."""
-    _require_scope(info, "productVariantsBulkCreate")
     store, product_id = info.context.store, number_of(productId, "Product")
     with store.transaction() as connection:
         product = find_product(store, product_id)
@@ -58,7 +56,6 @@ def resolve_bulk_delete(
     variantsIds: list[str],  # noqa: N803
 ) -> dict[str, Any]:
     """Remove variants of a product; commit before answering."""
-    _require_scope(info, "productVariantsBulkDelete")
     store, product_id = info.context.store, number_of(productId, "Product")
     with store.transaction() as connection:
         product = find_product(store, product_id)
@@ -148,11 +145,6 @@ def _remove_standalone(connection: sqlite3.Connection, before: list[VariantRow],
     is_default = tuple(orjson.loads(before[0].option_values)) == STANDALONE
     if is_default or strategy == "REMOVE_STANDALONE_VARIANT":
         connection.execute("DELETE FROM variant WHERE id = ?", (before[0].id,))
-
-
-def _require_scope(info: Info, field: str) -> None:
-    if "write_products" not in info.context.shop.config.scopes:
-        raise AccessDeniedError(field, "write_products")
 
 
 def _told(errors: list[RowError]) -> list[dict[str, Any]]:

@@ -9,7 +9,6 @@ from typing import Any
 
 from calibr_sandbox.catalog import find_product, stream_variants_of, variants_by_id
 from calibr_sandbox.context import Info
-from calibr_sandbox.errors import AccessDeniedError
 from calibr_sandbox.queries import number_of
 from calibr_sandbox.rows import ProductRow, VariantRow
 from calibr_sandbox.variant_rules import Entry, RowError, check_rows, variant_number
@@ -24,8 +23,6 @@ def resolve_bulk_update(
     allowPartialUpdates: bool | None = False,  # noqa: FBT001, FBT002, N803
 ) -> dict[str, Any]:
     """`productVariantsBulkUpdate`: commit before answering."""
-    if "write_products" not in info.context.shop.config.scopes:
-        raise AccessDeniedError("productVariantsBulkUpdate", "write_products")
     store, product_id = info.context.store, number_of(productId, "Product")
     with store.transaction() as connection:
         product = find_product(store, product_id)

@@ -50,7 +50,7 @@ def _finished(shop: Shop, given: Given) -> Given:
 
 
 def _scopes(shop: Shop, given: Given) -> Given:
-    granted = list(shop.config.scopes)
+    granted = list(shop.access.app.scopes)
     previous, current = given.get("previous", granted), given.get("current", granted)
     for name, scopes in (("previous", previous), ("current", current)):
         if not isinstance(scopes, list) or not all(isinstance(scope, str) for scope in scopes):

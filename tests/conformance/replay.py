@@ -26,8 +26,10 @@ from calibr_sandbox import schema
 from calibr_sandbox.config import DEFAULT_SCOPES, SandboxConfig
 from calibr_sandbox.store import Store
 from calibr_sandbox.testing import StartedSandbox, started_sandbox
+from calibr_sandbox.versions import OLDEST_VERSION
 
-_SCOPES = (*DEFAULT_SCOPES, "write_inventory", "write_markets")
+_WRITES = ("write_companies", "write_inventory", "write_markets", "write_publications")
+_SCOPES = (*DEFAULT_SCOPES, *_WRITES)
 _NEVER_S = 86_400.0
 """Bulk operations move on only when the recording says that they had."""
 _ORDER = ("CREATED", "RUNNING", "COMPLETED"), ("CANCELING", "CANCELED")
@@ -72,7 +74,14 @@ def replay(recording: Recording) -> Outcome:
             seed(store, presupposed, names)
             seed_markets(store, presupposed, actions)
             seed_subscriptions(store, presupposed)
-        config = SandboxConfig(db, plan="enterprise", bulk_delay_s=_NEVER_S, cancel_delay_s=_NEVER_S, scopes=_SCOPES)
+        config = SandboxConfig(
+            db,
+            plan="enterprise",
+            bulk_delay_s=_NEVER_S,
+            cancel_delay_s=_NEVER_S,
+            scopes=_SCOPES,
+            oldest_version=min(recording.version, OLDEST_VERSION),
+        )
         with started_sandbox(config) as sandbox:
             run = _Run(sandbox, names, outcome, recording)
             for action in actions:

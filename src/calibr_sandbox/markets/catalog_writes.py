@@ -17,7 +17,7 @@ from calibr_sandbox.markets.reads import (
     find_market,
     find_publication,
 )
-from calibr_sandbox.markets.refusals import Path, Refusal, require_scope, text_refusals, user_errors
+from calibr_sandbox.markets.refusals import Path, Refusal, text_refusals, user_errors
 from calibr_sandbox.markets.rows import GID_TYPE, CatalogRow
 from calibr_sandbox.markets.tables import next_number
 from calibr_sandbox.queries import number_of
@@ -60,7 +60,6 @@ _DRIVERS: Final = (
 
 def resolve_create(_root: object, info: Info, input: Input) -> dict[str, Any]:  # noqa: A002
     """`catalogCreate`."""
-    require_scope(info, "write_products")
     store = info.context.store
     with store.transaction() as connection:
         drivers = _named_drivers(input["context"])
@@ -81,7 +80,6 @@ def resolve_create(_root: object, info: Info, input: Input) -> dict[str, Any]:  
 
 def resolve_update(_root: object, info: Info, id: str, input: Input) -> dict[str, Any]:  # noqa: A002
     """`catalogUpdate`: an absent field stays as it is; a null takes price list or publication away."""
-    require_scope(info, "write_products")
     store = info.context.store
     with store.transaction() as connection:
         catalog = find_catalog(store, id)
@@ -115,7 +113,6 @@ def resolve_context_update(
     contextsToRemove: Input | None = None,  # noqa: N803
 ) -> dict[str, Any]:
     """`catalogContextUpdate`: both lists are checked before either takes effect."""
-    require_scope(info, "write_products")
     store = info.context.store
     with store.transaction() as connection:
         catalog = find_catalog(store, catalogId)
@@ -140,7 +137,6 @@ def resolve_delete(
     deleteDependentResources: bool | None = False,  # noqa: FBT001, FBT002, N803
 ) -> dict[str, Any]:
     """`catalogDelete`: price list and publication stay unless they are to go along."""
-    require_scope(info, "write_products")
     store = info.context.store
     with store.transaction() as connection:
         catalog = find_catalog(store, id)

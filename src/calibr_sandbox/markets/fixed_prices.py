@@ -9,7 +9,7 @@ from calibr_sandbox.context import Info
 from calibr_sandbox.ids import gid
 from calibr_sandbox.markets.fixed_writes import write_fixed
 from calibr_sandbox.markets.price_lists import find_price_list, fixed_prices, rows_of
-from calibr_sandbox.markets.refusals import Path, Refusal, require_scope, user_errors
+from calibr_sandbox.markets.refusals import Path, Refusal, user_errors
 from calibr_sandbox.markets.rows import FixedPrice, PriceListRow, PriceRow
 from calibr_sandbox.money import UPPER_BOUND, to_shop_text
 from calibr_sandbox.queries import number_of
@@ -23,7 +23,6 @@ _NO_VARIANT: Final = ("Product variant ID does not exist.", "VARIANT_NOT_FOUND")
 
 def resolve_add(_root: object, info: Info, priceListId: str, prices: list[Entry]) -> dict[str, Any]:  # noqa: N803
     """`priceListFixedPricesAdd`: a variant that is sent twice has its last price."""
-    require_scope(info, "write_products")
     store = info.context.store
     with store.transaction() as connection:
         price_list = find_price_list(store, number_of(priceListId, "PriceList"))
@@ -45,7 +44,6 @@ def resolve_update(
     variantIdsToDelete: list[str],  # noqa: N803
 ) -> dict[str, Any]:
     """`priceListFixedPricesUpdate`: takes fixed prices away, then sets others."""
-    require_scope(info, "write_products")
     store = info.context.store
     with store.transaction() as connection:
         price_list = find_price_list(store, number_of(priceListId, "PriceList"))
@@ -69,7 +67,6 @@ def resolve_update(
 
 def resolve_delete(_root: object, info: Info, priceListId: str, variantIds: list[str]) -> dict[str, Any]:  # noqa: N803
     """`priceListFixedPricesDelete`: the variants are back at the list's relative price."""
-    require_scope(info, "write_products")
     store = info.context.store
     with store.transaction() as connection:
         price_list = find_price_list(store, number_of(priceListId, "PriceList"))

@@ -9,7 +9,7 @@ from calibr_sandbox.ids import gid
 from calibr_sandbox.markets.fixed_writes import write_fixed
 from calibr_sandbox.markets.price_lists import all_fixed, find_price_list
 from calibr_sandbox.markets.reads import find_catalog
-from calibr_sandbox.markets.refusals import Refusal, require_scope, text_refusals, user_errors
+from calibr_sandbox.markets.refusals import Refusal, text_refusals, user_errors
 from calibr_sandbox.markets.rows import PriceListRow
 from calibr_sandbox.markets.tables import next_number
 from calibr_sandbox.queries import number_of
@@ -29,7 +29,6 @@ _NOT_FOUND: Final = Refusal(("id",), "Price list does not exist.", "PRICE_LIST_N
 
 def resolve_create(_root: object, info: Info, input: Input) -> dict[str, Any]:  # noqa: A002
     """`priceListCreate`. The list's currency need not be that of the catalog's market."""
-    require_scope(info, "write_products")
     store = info.context.store
     with store.transaction() as connection:
         refusals = _name_refusals(store, input["name"], 0) + _adjustment_refusals(input)
@@ -45,7 +44,6 @@ def resolve_create(_root: object, info: Info, input: Input) -> dict[str, Any]:  
 
 def resolve_update(_root: object, info: Info, id: str, input: Input) -> dict[str, Any]:  # noqa: A002
     """`priceListUpdate`: another currency takes all fixed prices away; a null `catalogId` takes the catalog away."""
-    require_scope(info, "write_products")
     store, number = info.context.store, number_of(id, "PriceList")
     with store.transaction() as connection:
         price_list = find_price_list(store, number)
@@ -78,7 +76,6 @@ def resolve_update(_root: object, info: Info, id: str, input: Input) -> dict[str
 
 def resolve_delete(_root: object, info: Info, id: str) -> dict[str, Any]:  # noqa: A002
     """`priceListDelete`: its catalog stays, without prices of its own."""
-    require_scope(info, "write_products")
     store, number = info.context.store, number_of(id, "PriceList")
     with store.transaction() as connection:
         price_list = find_price_list(store, number)

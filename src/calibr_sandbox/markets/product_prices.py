@@ -9,7 +9,7 @@ from calibr_sandbox.context import Info
 from calibr_sandbox.markets.fixed_prices import Entry, money_refusals, read_prices
 from calibr_sandbox.markets.fixed_writes import write_fixed
 from calibr_sandbox.markets.price_lists import find_price_list, fixed_prices
-from calibr_sandbox.markets.refusals import Refusal, require_scope, user_errors
+from calibr_sandbox.markets.refusals import Refusal, user_errors
 from calibr_sandbox.markets.rows import FixedPrice, PriceListRow
 from calibr_sandbox.queries import number_of
 from calibr_sandbox.search import Filter
@@ -36,7 +36,6 @@ def resolve_by_product(
     pricesToDeleteByProductIds: list[str] | None = None,  # noqa: N803
 ) -> dict[str, Any]:
     """`priceListFixedPricesByProductUpdate`. A product without fixed prices may be in the list to delete."""
-    require_scope(info, "write_products")
     store, entries = info.context.store, pricesToAdd or []
     added = [number_of(entry["productId"], "Product") for entry in entries]
     deleted = [number_of(text, "Product") for text in pricesToDeleteByProductIds or ()]

@@ -21,7 +21,7 @@ from calibr_sandbox.markets.quantity_rules import (
     rule_problems,
     rule_problems_with_breaks,
 )
-from calibr_sandbox.markets.refusals import Refusal, require_scope, require_size, user_errors
+from calibr_sandbox.markets.refusals import Refusal, require_size, user_errors
 from calibr_sandbox.markets.rows import FixedPrice, PriceListRow
 from calibr_sandbox.markets.tables import next_number
 from calibr_sandbox.money import to_shop_text
@@ -45,7 +45,6 @@ def resolve_quantity_pricing(
     input: Input,  # noqa: A002
 ) -> dict[str, Any]:
     """`quantityPricingByVariantUpdate`."""
-    require_scope(info, "write_products")
     for name in _LISTS:
         require_size(input.get(name), info.field_name, "input", name)
     store = info.context.store

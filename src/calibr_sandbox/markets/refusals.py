@@ -1,11 +1,10 @@
-"""What the writes of this package answer when they refuse: user errors, and errors for the caller's scopes."""
+"""What the writes of this package answer when they refuse."""
 
 from dataclasses import dataclass
 from typing import Any, Final
 
 from calibr_sandbox.config import MAX_ARRAY_SIZE
-from calibr_sandbox.context import Info
-from calibr_sandbox.errors import AccessDeniedError, InputTooLargeError
+from calibr_sandbox.errors import InputTooLargeError
 
 MAX_TEXT: Final = 255
 """The longest title or name."""
@@ -28,13 +27,6 @@ def user_errors(refusals: list[Refusal]) -> list[dict[str, Any]]:
         {"field": None if each.field is None else list(each.field), "message": each.message, "code": each.code}
         for each in refusals
     ]
-
-
-def require_scope(info: Info, *scopes: str) -> None:
-    """Refuse the field unless one of these scopes was granted."""
-    granted = info.context.shop.config.scopes
-    if not any(scope in granted for scope in scopes):
-        raise AccessDeniedError(info.field_name, scopes[0])
 
 
 def require_size(values: list[Any] | None, field: str, *path: str) -> None:

@@ -21,7 +21,6 @@ from calibr_sandbox.markets import (
 from calibr_sandbox.markets import price_lists as lists
 from calibr_sandbox.markets.product_prices import resolve_by_product
 from calibr_sandbox.markets.quantity_pricing import resolve_quantity_pricing
-from calibr_sandbox.markets.refusals import require_scope
 from calibr_sandbox.markets.rows import (
     GID_TYPE,
     CatalogRow,
@@ -49,7 +48,6 @@ _MAX_BREAKS: Final = 250
 
 
 def _markets(_root: object, info: Info, **arguments: Any) -> Page:  # noqa: ANN401 - a field's arguments
-    require_scope(info, "read_markets", "write_markets")
     keys: dict[str, Callable[[MarketRow], Place]] = {
         "NAME": lambda row: (row.name, row.id),
         "STATUS": lambda row: (row.status, row.id),
@@ -60,7 +58,6 @@ def _markets(_root: object, info: Info, **arguments: Any) -> Page:  # noqa: ANN4
 
 
 def _market(_root: object, info: Info, id: str) -> MarketRow | None:  # noqa: A002
-    require_scope(info, "read_markets", "write_markets")
     return reads.find_market(info.context.store, number_of(id, "Market"))
 
 

@@ -21,10 +21,12 @@ def start(tmp_path: Path) -> Iterator[Starter]:
     """Start sandboxes; keyword arguments go to the configuration, `products` is what is in the shop."""
     with ExitStack() as stack:
 
-        def begin(products: tuple[NewProduct, ...] = SMALL_SHOP, **fields: object) -> StartedSandbox:
+        def begin(
+            products: tuple[NewProduct, ...] = SMALL_SHOP, certificates: Path | None = None, **fields: object
+        ) -> StartedSandbox:
             settings = {"db": tmp_path / "shop.db", "bulk_delay_s": 0.0} | fields
             config = SandboxConfig(**settings)  # type: ignore[arg-type]
-            return stack.enter_context(started_sandbox(config, products))
+            return stack.enter_context(started_sandbox(config, products, certificates))
 
         yield begin
 

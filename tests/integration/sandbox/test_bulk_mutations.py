@@ -176,7 +176,7 @@ def test_five_imports_and_five_exports_may_be_open_and_a_missing_file_is_told_fi
 
 
 def test_a_caller_of_an_old_version_may_open_one_of_each_type(start: Starter) -> None:
-    sandbox = start(bulk_delay_s=60)
+    sandbox = start(bulk_delay_s=60, oldest_version="2025-10")
     path = stage(sandbox, LINES)
     run(sandbox, path)
 

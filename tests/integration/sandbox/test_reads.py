@@ -7,7 +7,7 @@ import pytest
 
 from calibr_sandbox.client import Answer
 from calibr_sandbox.csv_load import load_csv
-from calibr_sandbox.server import listen
+from calibr_sandbox.serving import listen
 from calibr_sandbox.testing import StartedSandbox, Starter
 
 PRODUCTS = """query($first: Int, $last: Int, $after: String, $before: String, $reverse: Boolean, $query: String) {
@@ -170,12 +170,24 @@ def test_a_wrong_token_is_refused(start: Starter) -> None:
     assert answer.body == {"errors": "[API] Invalid API key or access token (unrecognized login or wrong password)"}
 
 
-@pytest.mark.parametrize(("version", "status"), [("2026-10", 200), ("2024-01", 200), ("2027-01", 200), ("latest", 404)])
-def test_another_version_falls_to_the_one_that_is_served(unchanged: StartedSandbox, version: str, status: int) -> None:
+@pytest.mark.parametrize(
+    ("version", "served"),
+    [
+        *(("2026-10", "2026-10"), ("2026-07", "2026-07"), ("2027-01", "2027-01"), ("unstable", "unstable")),
+        *(("2024-01", "2026-01"), ("2025-10", "2026-01"), ("2027-04", None), ("2026-11", None), ("latest", None)),
+    ],
+)
+def test_a_version_that_has_ended_falls_forward(unchanged: StartedSandbox, version: str, served: str | None) -> None:
     answer = unchanged.client.graphql("{ shop { id } }", version=version)
 
-    assert answer.status == status
-    assert answer.headers["x-shopify-api-version"] == "2026-10"
+    assert answer.status == (404 if served is None else 200)
+    assert answer.headers.get("x-shopify-api-version") == served
+
+
+def test_the_oldest_version_moves_on(start: Starter) -> None:
+    sandbox = start(oldest_version="2027-01")
+
+    assert sandbox.client.graphql("{ shop { id } }").headers["x-shopify-api-version"] == "2027-01"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from calibr_sandbox.clock import SandboxClock
 from calibr_sandbox.config import PLANS
 from calibr_sandbox.throttle import Bucket
 
@@ -69,3 +70,24 @@ def test_a_drained_bucket_refills_at_the_rate_of_the_plan(clock: Clock) -> None:
     clock.now += 0.01
     assert bucket.take(10)
     assert not bucket.take(1)
+
+
+def test_a_faster_time_shows_the_rate_that_the_caller_sees(clock: Clock) -> None:
+    time_here = SandboxClock(clock, factor=10)
+    bucket = Bucket(PLANS["standard"], time_here, pace=10)
+    bucket.drain()
+    clock.now += 1
+
+    status = bucket.status()
+
+    assert (status.currently_available, status.restore_rate) == (1_000, 1_000)
+
+
+def test_time_moved_ahead_fills_the_bucket(clock: Clock) -> None:
+    time_here = SandboxClock(clock)
+    bucket = Bucket(PLANS["standard"], time_here)
+    bucket.drain()
+
+    time_here.advance(5)
+
+    assert bucket.status().currently_available == 500
