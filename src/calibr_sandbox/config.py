@@ -52,7 +52,8 @@ class SandboxConfig:
     """Everything a sandbox server needs to start.
 
     `currency` is used only when `db` is created; an existing file keeps its own. `bulk_delay_s` is how long
-    a bulk operation stays CREATED, and then at least how long it stays RUNNING. `webhook_secret` signs webhooks;
+    a bulk operation stays CREATED, and then at least how long it stays RUNNING; `cancel_delay_s`, how long CANCELING.
+    `webhook_secret` signs webhooks;
     if it is None the client secret does, and follows its rotation. Without `redirect_urls` the app may be
     sent back to any http address after it was authorized. `time_factor` is how fast the sandbox's time runs.
     Calls to versions before `oldest_version` are answered by that one.
@@ -67,6 +68,7 @@ class SandboxConfig:
     shop_name: str = "Calibr Sandbox"
     shop_domain: str = SHOP_DOMAIN
     bulk_delay_s: float = 0.2
+    cancel_delay_s: float = 0.0
     seed: int = 1
     webhook_secret: str | None = None
     webhook_speed: float = DEFAULT_WEBHOOK_SPEED
@@ -95,10 +97,20 @@ class SandboxConfig:
             raise ValueError(f"time_factor: {self.time_factor} is not above 0 and up to {MAX_TIME_FACTOR}")
         if not 0 < self.webhook_speed < math.inf:
             raise ValueError(f"webhook_speed: {self.webhook_speed} is no number above zero")
-        if self.bulk_delay_s < 0:
-            raise ValueError(f"bulk_delay_s: {self.bulk_delay_s} is negative; a delay is zero or more seconds")
+        _check_delay("bulk_delay_s", self.bulk_delay_s)
+        _check_delay("cancel_delay_s", self.cancel_delay_s)
 
     @property
     def bulk_pause_s(self) -> float:
         """`bulk_delay_s` in the machine's seconds."""
         return self.bulk_delay_s / self.time_factor
+
+    @property
+    def cancel_pause_s(self) -> float:
+        """`cancel_delay_s` in the machine's seconds."""
+        return self.cancel_delay_s / self.time_factor
+
+
+def _check_delay(name: str, seconds: float) -> None:
+    if seconds < 0:
+        raise ValueError(f"{name}: {seconds} is negative; a delay is zero or more seconds")

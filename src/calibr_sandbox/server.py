@@ -52,8 +52,8 @@ def create_app(config: SandboxConfig, clock: Clock = time.monotonic, faults: Seq
     time_here = SandboxClock(clock, config.time_factor)
     app_here = App(config, store, time_here.now)
     access = Access(config.tokens, app_here, Grants(store, time_here.now))
-    staged, webhooks = StagedUploads(store), Webhooks(config, store, in_force, app_here.signing_secret)
-    bulk = _bulk_operations(config, store, staged, webhooks, app_here)
+    staged, webhooks = StagedUploads(store, time_here.now), Webhooks(config, store, in_force, app_here.signing_secret)
+    bulk = _bulk_operations(config, BulkState(store, time_here.now), staged, webhooks, app_here)
     shop = Shop(config, store, executable, bulk, staged, webhooks, in_force, access, time_here)
 
     @asynccontextmanager
@@ -74,10 +74,10 @@ def create_app(config: SandboxConfig, clock: Clock = time.monotonic, faults: Seq
 
 
 def _bulk_operations(
-    config: SandboxConfig, store: Store, staged: StagedUploads, webhooks: Webhooks, app: App
+    config: SandboxConfig, state: BulkState, staged: StagedUploads, webhooks: Webhooks, app: App
 ) -> BulkOperations:
     """Open operations begin to run at once, so everything that their lines need must be there."""
-    state = BulkState(store)
+    store = state.store
 
     def context_of(row: BulkRow, announce: AnnounceProducts) -> RequestContext:
         shown = ShopContext(config, store, "", app.scopes)
