@@ -214,3 +214,17 @@ def test_the_listener_names_tcp_so_that_no_answer_waits_for_an_acknowledgment() 
     """Without the name asyncio leaves Nagle's algorithm on, and each call takes 40 ms."""
     with listen(0) as listener:
         assert listener.proto == socket.IPPROTO_TCP
+
+
+@pytest.mark.parametrize(
+    ("query", "is_deprecated"),
+    [
+        ("{ shop { plan { publicDisplayName } } }", False),
+        ("{ shop { plan { displayName } } }", True),
+        ("{ currentBulkOperation { id } }", True),
+    ],
+)
+def test_an_answer_says_that_a_field_goes_away(unchanged: StartedSandbox, query: str, *, is_deprecated: bool) -> None:
+    headers = unchanged.client.graphql(query).headers
+
+    assert ("x-shopify-api-deprecated-reason" in headers) is is_deprecated
