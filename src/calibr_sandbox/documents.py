@@ -30,7 +30,9 @@ _LISTS_OF_PRICES: Final = (
 )
 _ARRAY_CAPS: Final = {
     "ids": MAX_ARRAY_SIZE,
+    "input": MAX_ARRAY_SIZE,
     "variants": MAX_VARIANTS_PER_PRODUCT,
+    "variantsIds": MAX_ARRAY_SIZE,
     **dict.fromkeys(_LISTS_OF_PRICES, MAX_ARRAY_SIZE),
 }
 

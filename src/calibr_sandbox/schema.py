@@ -21,6 +21,7 @@ from calibr_sandbox.bulk_mutations import resolve_cancel, resolve_run_mutation, 
 from calibr_sandbox.context import Info
 from calibr_sandbox.errors import AccessDeniedError
 from calibr_sandbox.fields import GETTERS, Getter
+from calibr_sandbox.inventory_update import resolve_inventory_item_update
 from calibr_sandbox.markets import fields as market_fields
 from calibr_sandbox.markets import resolvers as market_resolvers
 from calibr_sandbox.markets import rows as market_rows
@@ -57,6 +58,7 @@ _ROOTS: Final[dict[str, dict[str, Resolver]]] = {
         "currentBulkOperation": queries.resolve_current_bulk_operation,
     },
     "Mutation": {
+        "inventoryItemUpdate": resolve_inventory_item_update,
         "productVariantsBulkCreate": resolve_bulk_create,
         "productVariantsBulkDelete": resolve_bulk_delete,
         "productVariantsBulkUpdate": resolve_bulk_update,

@@ -126,6 +126,34 @@ def test_only_a_search_may_have_found_nothing_yet(tmp_path: Path, query: str, *,
     assert len(found.notes) == is_harmless
 
 
+def test_fixed_prices_are_brought_back_to_what_was_read_before_a_request(tmp_path: Path) -> None:
+    number = "gid://shopify/PriceList/77"
+    state = {"id": number, "name": "EU", "currency": "EUR", "fixedPricesCount": 0, "prices": {"edges": []}}
+    product = {"id": PRODUCT, "title": "Hat"}
+    found = {"priceList": state, "variants": [{"id": VARIANT, "price": "5.00", "product": product}]}
+    add = {"priceListId": number, "prices": [{"variantId": VARIANT, "price": {"amount": "4", "currencyCode": "EUR"}}]}
+    delete = {"priceListId": number, "variantIds": [VARIANT]}
+    refusal = {"field": ["variantIds", "0"], "message": "Only fixed prices can be deleted.", "code": "PRICE_NOT_FIXED"}
+    answer = {"deletedFixedPriceVariantIds": [], "userErrors": [refusal]}
+    content = {
+        "cases": [
+            {"variables": add, "response": {"data": {"priceListFixedPricesAdd": {"userErrors": []}}}},
+            {"variables": delete, "response": {"data": {"priceListFixedPricesDelete": answer}}},
+        ],
+        "upstreamCalls": [
+            {"query": "query { priceList }", "variables": {**sent, "more": 1}, "response": {"body": {"data": found}}}
+            for sent in (add, delete)
+        ],
+    }
+
+    restored = outcome(tmp_path, content)
+    content["upstreamCalls"].pop()
+    kept = outcome(tmp_path, content)
+
+    assert (restored.verdict, restored.differences) == ("matches", [])
+    assert "userErrors: 1 items, here 0" in " ".join(kept.differences)
+
+
 def test_what_pricing_never_uses_is_out_of_scope_with_the_reason(tmp_path: Path) -> None:
     media = {"variables": {"id": PRODUCT}, "response": {"data": {"productReorderMedia": {"userErrors": []}}}}
 
