@@ -1,6 +1,7 @@
 """The OAuth grants: each way to a token, how long it lives, what ends it, and what it may do."""
 
 import http.client
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
+from webhook_receiver import await_that, receiving
 
 from calibr_sandbox.client import SandboxClient
 from calibr_sandbox.config import DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET
@@ -470,3 +472,17 @@ def test_a_bulk_query_without_its_scope_fails(start: Starter) -> None:
         time.sleep(0.01)
 
     assert found == {"status": "FAILED", "errorCode": "ACCESS_DENIED"}
+
+
+def test_the_app_is_told_of_its_scopes_and_of_its_end(sandbox: StartedSandbox) -> None:
+    with receiving() as receiver:
+        for topic in ("app/scopes_update", "app/uninstalled"):
+            sandbox.client.request("POST", "/sandbox/webhooks", {"topic": topic, "url": receiver.url})
+        for change in ({"scopes": ["read_products"]}, {"scopes": ["read_products"]}, {"installed": False}):
+            sandbox.client.request("POST", "/sandbox/app", change)
+        await_that(lambda: len(receiver.tries) >= 2)  # each topic has a courier of its own
+        told = {headers["X-Shopify-Topic"]: json.loads(body) for headers, body in receiver.tries}
+
+    assert len(receiver.tries) == 2
+    assert told["app/scopes_update"]["current"] == ["read_products"]
+    assert told["app/uninstalled"]["myshopify_domain"] == "calibr-sandbox.myshopify.com"
