@@ -12,6 +12,7 @@ from calibr_sandbox.config import SandboxConfig
 from calibr_sandbox.control_http import BadInputError, guarded, json_object
 from calibr_sandbox.grants import Grant
 from calibr_sandbox.session_token import Audience, make_session_token
+from calibr_sandbox.webhooks import Webhooks
 
 _FLAGS: Final = {"permitted": "is_permitted", "consents": "consents"}
 
@@ -19,8 +20,9 @@ _FLAGS: Final = {"permitted": "is_permitted", "consents": "consents"}
 class AppControl:
     """The handlers, on one shop."""
 
-    def __init__(self, config: SandboxConfig, access: Access, clock: SandboxClock) -> None:
-        """Work on this app and this clock."""
+    def __init__(self, config: SandboxConfig, access: Access, clock: SandboxClock, webhooks: Webhooks) -> None:
+        """Work on this app and this clock, and tell of what happens to the app."""
+        self._webhooks = webhooks
         self._config = config
         self._access = access
         self._clock = clock
@@ -58,13 +60,19 @@ class AppControl:
         for name in ("installed", *_FLAGS):
             if name in body and not isinstance(body[name], bool):
                 raise BadInputError(f"{name}: {body[name]!r} is neither true nor false")
+        before = self._access.app.scopes
         if "scopes" in body:
             self._access.app.set_scopes(body["scopes"])
+        if set(self._access.app.scopes) != set(before):
+            self._webhooks.scopes_changed(before, self._access.app.scopes)
         self._access.app.set_flags(**{field: body[name] for name, field in _FLAGS.items() if name in body})
         if body.get("installed") is True:
             self._access.app.install()
         elif body.get("installed") is False:
+            was_there = self._access.app.state.is_installed
             self._access.uninstall()
+            if was_there:
+                self._webhooks.app_uninstalled()
         return await self.show(request)
 
     async def rotate_secret(self, request: Request) -> object:

@@ -15,7 +15,7 @@ from calibr_sandbox.bulk_export import Line, Progress, read_lines, write_result
 from calibr_sandbox.bulk_gate import Gate
 from calibr_sandbox.bulk_lines import Announce, ContextOf, LineRunner
 from calibr_sandbox.bulk_mutation_document import read_bulk_mutation
-from calibr_sandbox.bulk_state import BulkState
+from calibr_sandbox.bulk_state import OPEN, BulkState
 from calibr_sandbox.config import SandboxConfig
 from calibr_sandbox.fields import ShopContext
 from calibr_sandbox.rows import BulkRow
@@ -69,6 +69,9 @@ class BulkRun:
         except Exception:
             self._shop.state.fail(self._number, "INTERNAL_SERVER_ERROR", None)
             raise
+        row = self._shop.state.find(self._number)
+        if row is not None and row.status not in OPEN:
+            self._shop.state.forget_lines(self._number)
 
     def _work(self, row: BulkRow) -> None:
         if not self._is_allowed(row):

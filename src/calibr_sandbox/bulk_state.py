@@ -1,6 +1,7 @@
 """The stored state of bulk operations: every change of a status, each in one transaction."""
 
 import time
+from collections.abc import Callable
 from typing import Final
 
 import orjson
@@ -22,6 +23,8 @@ class BulkState:
     def __init__(self, store: Store) -> None:
         """Use the shop's file."""
         self.store = store
+        self.on_end: Callable[[int], None] = lambda _number: None
+        """Told of each operation that has ended, in the thread that ended it."""
 
     def create(self, draft: BulkRow, writer: Writer) -> BulkRow:
         """Store a new operation. The id in the draft does not count. Inside or outside of a transaction."""
@@ -71,7 +74,7 @@ class BulkState:
     def complete(self, number: int, result: str, size: int) -> bool:
         """Publish the result; False when the operation was canceled in the last moment."""
         changes = "status = 'COMPLETED', completed_at = ?, file_size = ?, result = ?"
-        return self._change(changes, (int(time.time()), size, result), number, "'RUNNING'")
+        return self._end(changes, (int(time.time()), size, result), number, "'RUNNING'")
 
     def cancel(self, number: int) -> bool:
         """Ask an open operation to stop."""
@@ -79,16 +82,27 @@ class BulkState:
 
     def end_canceled(self, number: int, result: str | None) -> bool:
         """End an operation that was asked to stop; what it had done by then may be published."""
-        return self._change("status = 'CANCELED', result = ?", (result,), number, "'CANCELING'")
+        return self._end("status = 'CANCELED', result = ?", (result,), number, "'CANCELING'")
 
     def fail(self, number: int, error_code: str, result: str | None) -> bool:
         """End a running operation without success; what it had done by then may be published."""
         changes = "status = 'FAILED', error_code = ?, completed_at = ?, result = ?"
-        return self._change(changes, (error_code, int(time.time()), result), number, "'RUNNING'")
+        return self._end(changes, (error_code, int(time.time()), result), number, "'RUNNING'")
+
+    def forget_lines(self, number: int) -> None:
+        """Drop the answers of an ended mutation: its result file has them."""
+        with self.store.transaction() as connection:
+            connection.execute("DELETE FROM bulk_line WHERE operation = ?", (number,))
 
     def expire(self, number: int) -> bool:
         """Let the time for which a result is kept be over."""
         return self._change("completed_at = ?", (int(time.time()) - RESULT_SECONDS - 1,), number, "'COMPLETED'")
+
+    def _end(self, changes: str, values: tuple[object, ...], number: int, states: str) -> bool:
+        has_ended = self._change(changes, values, number, states)
+        if has_ended:
+            self.on_end(number)
+        return has_ended
 
     def _change(self, changes: str, values: tuple[object, ...], number: int, states: str) -> bool:
         sql = f"UPDATE bulk_operation SET {changes} WHERE id = ? AND status IN ({states})"  # noqa: S608 - of our own

@@ -1,7 +1,7 @@
 """Puts whole products into the store, in batches and in bounded memory."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -11,6 +11,7 @@ from typing import Any, Final
 import orjson
 
 from calibr_sandbox.ids import FIRST_PRODUCT_ID, FIRST_VARIANT_ID
+from calibr_sandbox.markets.seeds import MarketSpec, store_markets
 from calibr_sandbox.store import Store
 
 _BATCH: Final = 2_000
@@ -57,10 +58,14 @@ class Stored:
     variants: int
 
 
-def create_shop(db: Path, products: Iterable[NewProduct], currency: str = "USD") -> Stored:
-    """Open or create a shop's file, store the products, close it."""
+def create_shop(
+    db: Path, products: Iterable[NewProduct], currency: str = "USD", markets: Sequence[MarketSpec] = ()
+) -> Stored:
+    """Open or create a shop's file, store the products, then the markets, close it."""
     with closing(Store(db, currency)) as store:
-        return store_products(store, products)
+        stored = store_products(store, products)
+        store_markets(store, markets)
+        return stored
 
 
 def store_products(store: Store, products: Iterable[NewProduct]) -> Stored:

@@ -20,6 +20,7 @@ from calibr_sandbox.config import (
     DEFAULT_CLIENT_SECRET,
     DEFAULT_SCOPES,
     DEFAULT_TOKEN,
+    DEFAULT_WEBHOOK_SPEED,
     PLANS,
     SHOP_DOMAIN,
     SandboxConfig,
@@ -29,10 +30,13 @@ from calibr_sandbox.fault_file import PRESETS, as_document, read_rules
 from calibr_sandbox.faults import FaultRule
 from calibr_sandbox.generate import CatalogSpec, generate_products
 from calibr_sandbox.journal import stream_file
+from calibr_sandbox.markets.seeds import MarketSpec, read_markets, store_markets
 from calibr_sandbox.server import serve
 from calibr_sandbox.serving import Addresses, Ports
 from calibr_sandbox.store import Store
 from calibr_sandbox.versions import OLDEST_VERSION
+
+_MARKETS_HELP = "markets with price lists, such as EU:EUR,UK:GBP:-5 (NAME:CURRENCY or NAME:CURRENCY:PERCENT)"
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -64,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     generating = commands.add_parser("generate", parents=[shop], help="generate a catalog from a seed")
     generating.add_argument("--products", type=int, required=True, help="how many variants")
     generating.add_argument("--seed", type=int, default=1, help="the seed (1)")
+    generating.add_argument("--markets", help=_MARKETS_HELP)
     generating.set_defaults(command=_generate)
     telling = commands.add_parser("journal", help="print every write of a shop, one JSON line each")
     telling.add_argument("--db", type=Path, required=True, help="the file that holds the shop")
@@ -85,12 +90,19 @@ def _add_serving_options(parser: argparse.ArgumentParser) -> None:
     content = parser.add_mutually_exclusive_group()
     content.add_argument("--csv", type=Path, help="load this product CSV if the shop is empty")
     content.add_argument("--products", type=int, help="generate this many variants if the shop is empty")
+    parser.add_argument("--markets", help=f"{_MARKETS_HELP}; with --csv or --products")
     parser.add_argument("--seed", type=int, default=1, help="the seed of the catalog and of the order of bulk results")
     parser.add_argument(
         "--bulk-delay", type=float, default=0.2, help="seconds a bulk operation is CREATED, then RUNNING"
     )
     parser.add_argument("--faults", help="a JSON file of fault rules, or `default` for a bad day")
     parser.add_argument("--webhook-secret", help="what webhooks are signed with (the client secret)")
+    parser.add_argument(
+        "--webhook-speed",
+        type=float,
+        default=DEFAULT_WEBHOOK_SPEED,
+        help=f"what the four hours of a webhook's retries are divided by ({DEFAULT_WEBHOOK_SPEED:.0f})",
+    )
     parser.add_argument("--oldest-version", default=OLDEST_VERSION, help="earlier API versions fall to this one")
     parser.add_argument(
         "--bulk-lines-per-s", type=float, default=0.0, help="lines of a bulk mutation per second (0: as fast as it can)"
@@ -128,6 +140,7 @@ def _serve(options: argparse.Namespace) -> None:
         bulk_lines_per_s=options.bulk_lines_per_s,
         seed=options.seed,
         webhook_secret=options.webhook_secret,
+        webhook_speed=options.webhook_speed,
         shop_domain=options.shop_domain,
         client_id=options.client_id,
         client_secret=options.client_secret,
@@ -136,7 +149,7 @@ def _serve(options: argparse.Namespace) -> None:
         oldest_version=options.oldest_version,
     )
     faults = _faults(options.faults)
-    loaded = _fill(config, options.csv, options.products)
+    loaded = _fill(config, options)
     tls = options.tls_dir or options.db.with_name(f"{options.db.name}.tls") if options.tls else None
     ports = Ports(options.port, options.tls_port, options.proxy_port, tls)
     serve(config, ports, lambda addresses: _print({**_ready(addresses), "loaded": loaded}), faults)
@@ -178,21 +191,30 @@ def _load(options: argparse.Namespace) -> None:
 
 
 def _generate(options: argparse.Namespace) -> None:
+    markets = read_markets(options.markets) if options.markets else ()
     with _open(options) as store:
         spec = CatalogSpec(options.products, options.seed, store.currency)
-        _print(asdict(store_products(store, generate_products(spec))))
+        _print(asdict(store_products(store, generate_products(spec))) | _with_markets(store, markets))
 
 
-def _fill(config: SandboxConfig, csv: Path | None, products: int | None) -> dict[str, object] | None:
+def _fill(config: SandboxConfig, options: argparse.Namespace) -> dict[str, object] | None:
     """Fill an empty shop from a file or a seed; a shop that has products is left as it is."""
+    markets = read_markets(options.markets) if options.markets else ()
+    if markets and options.csv is None and options.products is None:
+        raise ValueError("--markets: it needs --csv or --products, for the products that the markets sell")
     with closing(Store(config.db, config.currency)) as store:
         if store.fetch_one("SELECT 1 FROM product LIMIT 1") is not None:
             return None
-        if csv is not None:
-            return asdict(load_csv(store, csv))
-        if products is not None:
-            return asdict(store_products(store, generate_products(CatalogSpec(products, config.seed, store.currency))))
+        if options.csv is not None:
+            return asdict(load_csv(store, options.csv)) | _with_markets(store, markets)
+        if options.products is not None:
+            products = generate_products(CatalogSpec(options.products, config.seed, store.currency))
+            return asdict(store_products(store, products)) | _with_markets(store, markets)
     return None
+
+
+def _with_markets(store: Store, markets: Sequence[MarketSpec]) -> dict[str, int]:
+    return {"markets": store_markets(store, markets)} if markets else {}
 
 
 def _open(options: argparse.Namespace) -> closing[Store]:

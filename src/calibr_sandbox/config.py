@@ -1,5 +1,6 @@
 """What a sandbox shop is set up with: plan, token, currency, scopes, delays. Values only, no I/O."""
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ DEFAULT_TOKEN: Final = "shpat_sandbox"  # noqa: S105 - the well-known token of a
 DEFAULT_CLIENT_ID: Final = "calibr-sandbox-app"
 DEFAULT_CLIENT_SECRET: Final = "shpss_sandbox"  # noqa: S105 - as well known as the token
 DEFAULT_WEBHOOK_SECRET: Final = DEFAULT_CLIENT_SECRET
+DEFAULT_WEBHOOK_SPEED: Final = 4_800.0
+"""Four hours of retries take three seconds."""
 DEFAULT_SCOPES: Final = ("read_inventory", "read_markets", "read_products", "write_products")
 
 
@@ -54,6 +57,7 @@ class SandboxConfig:
     if it is None the client secret does, and follows its rotation. Without `redirect_urls` the app may be
     sent back to any http address after it was authorized. `time_factor` is how fast the sandbox's time runs.
     Calls to versions before `oldest_version` are answered by that one.
+    The four hours of a failing webhook's retries are divided by `webhook_speed`.
     """
 
     db: Path
@@ -67,6 +71,7 @@ class SandboxConfig:
     bulk_lines_per_s: float = 0.0
     seed: int = 1
     webhook_secret: str | None = None
+    webhook_speed: float = DEFAULT_WEBHOOK_SPEED
     client_id: str = DEFAULT_CLIENT_ID
     client_secret: str = DEFAULT_CLIENT_SECRET
     redirect_urls: tuple[str, ...] = ()
@@ -90,6 +95,11 @@ class SandboxConfig:
             raise ValueError(f"oldest_version: {self.oldest_version!r} is not a version up to {NEWEST_VERSION}")
         if not 0 < self.time_factor <= MAX_TIME_FACTOR:
             raise ValueError(f"time_factor: {self.time_factor} is not above 0 and up to {MAX_TIME_FACTOR}")
+        if not 0 < self.webhook_speed < math.inf:
+            raise ValueError(f"webhook_speed: {self.webhook_speed} is no number above zero")
+        self._require_bulk_pace()
+
+    def _require_bulk_pace(self) -> None:
         if self.bulk_delay_s < 0:
             raise ValueError(f"bulk_delay_s: {self.bulk_delay_s} is negative; a delay is zero or more seconds")
         if self.bulk_lines_per_s < 0:

@@ -115,8 +115,11 @@ def _position(places: Sequence[Place], text: str, is_reversed: bool) -> int:  # 
     for index, place in enumerate(places):
         if place[1] == number:
             return index
-    sought = [(str(place[0]), place[1]) for place in places]
-    later = [index for index, place in enumerate(sought) if (place > (value, number)) is not is_reversed]
+    if places and isinstance(places[0][0], int):
+        sought: Place = _parse_key(text)
+    else:
+        sought = (value, number)
+    later = [index for index, place in enumerate(places) if (place > sought) is not is_reversed]
     return later[0] - 1 if later else len(places) - 1
 
 

@@ -14,7 +14,9 @@ from calibr_sandbox.fault_file import read_rule
 from calibr_sandbox.hand_edits import MAX_DIGITS, Edit, apply_edits, find_named, whole_number
 from calibr_sandbox.ids import parse_gid
 from calibr_sandbox.journal import read_entries
+from calibr_sandbox.markets.hand_prices import set_prices
 from calibr_sandbox.rows import VariantRow
+from calibr_sandbox.webhook_trigger import trigger
 
 _MAX_JOURNAL: Final = 10_000
 
@@ -34,6 +36,7 @@ class Control:
             Route("/sandbox/journal", guarded(self.journal), methods=["GET"]),
             Route("/sandbox/variants/{id:path}", guarded(self.show_variant), methods=["GET"]),
             Route("/sandbox/variants/{id:path}", guarded(self.edit_variant), methods=["POST"]),
+            Route("/sandbox/price-lists/{id:path}/prices", guarded(self.edit_prices), methods=["POST"]),
             Route("/sandbox/edits", guarded(self.edit_variants), methods=["POST"]),
             Route("/sandbox/faults", guarded(self.list_faults), methods=["GET"]),
             Route("/sandbox/faults", guarded(self.add_fault), methods=["POST"]),
@@ -41,6 +44,7 @@ class Control:
             Route("/sandbox/webhooks", guarded(self.list_webhooks), methods=["GET"]),
             Route("/sandbox/webhooks", guarded(self.add_webhook), methods=["POST"]),
             Route("/sandbox/webhooks", guarded(self.end_webhooks), methods=["DELETE"]),
+            Route("/sandbox/webhooks/trigger", guarded(self.trigger_webhook), methods=["POST"]),
             Route("/sandbox/webhooks/{id}", guarded(self.end_webhook), methods=["DELETE"]),
             Route("/sandbox/throttle", guarded(self.throttle), methods=["POST"]),
             Route("/sandbox/bulk/advance", guarded(self.advance_bulk), methods=["POST"]),
@@ -82,6 +86,16 @@ class Control:
         wanted = [Edit(str(edit.pop("id", "")), edit) for edit in edits]
         return {"edited": len(self._edit(wanted, body.get("who", "hand")))}
 
+    async def edit_prices(self, request: Request) -> object:
+        """Set fixed prices of a price list by hand; a price of null takes one away. `who` is told in the journal."""
+        body = await json_object(request)
+        prices, who = body.get("prices"), body.get("who", "hand")
+        if not isinstance(prices, list) or not all(isinstance(each, dict) for each in prices):
+            raise BadInputError('send {"prices": [{"variant": ..., "price": ...}, ...], "who": "..."}')
+        if not isinstance(who, str) or not who:
+            raise BadInputError(f"who: {who!r} is no name")
+        return {"edited": set_prices(self._shop.store, request.path_params["id"], prices, who)}
+
     def _edit(self, edits: list[Edit], who: object) -> list[VariantRow]:
         if not isinstance(who, str) or not who:
             raise BadInputError(f"who: {who!r} is no name")
@@ -104,14 +118,18 @@ class Control:
         return {"faults": []}
 
     async def list_webhooks(self, _request: Request) -> object:
-        """List who is told of changed products, and what became of the deliveries."""
+        """List who is told of what, and what became of the deliveries."""
         return {"webhooks": self._shop.webhooks.subscriptions()}
 
     async def add_webhook(self, request: Request) -> object:
-        """Tell an address on this machine of changed products from now on."""
+        """Tell an address on this machine of a topic from now on."""
         body = await json_object(request)
         number = self._shop.webhooks.subscribe(body.get("topic"), body.get("url"))
         return {"id": number, "webhooks": self._shop.webhooks.subscriptions()}
+
+    async def trigger_webhook(self, request: Request) -> object:
+        """Send a webhook that has no cause in the sandbox."""
+        return trigger(self._shop, await json_object(request))
 
     async def end_webhook(self, request: Request) -> object:
         """End one subscription."""

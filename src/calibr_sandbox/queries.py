@@ -111,7 +111,7 @@ def resolve_nodes(_root: object, info: Info, ids: list[str], find_other: FindNod
 
 def resolve_products(_root: object, info: Info, **arguments: Any) -> Page:  # noqa: ANN401
     """`products`, by default in the order of their ids."""
-    where, store = _search(arguments, PRODUCT_FIELDS), info.context.store
+    where, store = search_filter(arguments, PRODUCT_FIELDS), info.context.store
     column = _PRODUCT_ORDERS.get(arguments.get("sortKey") or "ID", "id")
     order = ("p.id",) if column == "id" else (f"p.{column}", "p.id")
 
@@ -126,7 +126,7 @@ def resolve_products(_root: object, info: Info, **arguments: Any) -> Page:  # no
 
 def resolve_variants(_root: object, info: Info, **arguments: Any) -> Page:  # noqa: ANN401
     """`productVariants`, over all products."""
-    where, store = _search(arguments, VARIANT_FIELDS), info.context.store
+    where, store = search_filter(arguments, VARIANT_FIELDS), info.context.store
     key, order = _variant_order(arguments)
     return fetch_page(page_arguments(arguments), key, lambda part: catalog.list_variants(store, part, where, order))
 
@@ -145,13 +145,13 @@ def resolve_options(product: ProductRow, _info: Info, first: int | None = None) 
 
 def resolve_products_count(_root: object, info: Info, **arguments: Any) -> dict[str, object]:  # noqa: ANN401
     """`productsCount`."""
-    total = catalog.count_products(info.context.store, _search(arguments, PRODUCT_FIELDS))
+    total = catalog.count_products(info.context.store, search_filter(arguments, PRODUCT_FIELDS))
     return _count(total, arguments)
 
 
 def resolve_variants_count(_root: object, info: Info, **arguments: Any) -> dict[str, object]:  # noqa: ANN401
     """`productVariantsCount`."""
-    total = catalog.count_variants(info.context.store, _search(arguments, VARIANT_FIELDS))
+    total = catalog.count_variants(info.context.store, search_filter(arguments, VARIANT_FIELDS))
     return _count(total, arguments)
 
 
@@ -172,7 +172,7 @@ def resolve_current_bulk_operation(
 
 def resolve_bulk_operations(_root: object, info: Info, **arguments: Any) -> Page:  # noqa: ANN401
     """`bulkOperations`, the newest first (oldest first when reversed)."""
-    rows = info.context.bulk.list_all(_search(arguments, BULK_FIELDS))
+    rows = info.context.bulk.list_all(search_filter(arguments, BULK_FIELDS))
     rows.sort(key=_completed if arguments.get("sortKey") == "COMPLETED_AT" else _created, reverse=True)
     if arguments.get("reverse"):
         rows.reverse()
@@ -206,7 +206,8 @@ def _variant_order(arguments: dict[str, Any]) -> tuple[Callable[[Any], catalog.K
     return by_id, ("v.id",)
 
 
-def _search(arguments: dict[str, Any], fields: dict[str, Callable[[str, str], Filter]]) -> Filter:
+def search_filter(arguments: dict[str, Any], fields: dict[str, Callable[[str, str], Filter]]) -> Filter:
+    """Compile the `query` argument of a field. Raises Shopify's error for one that cannot be understood."""
     try:
         return parse_search(arguments.get("query"), fields)
     except SearchError as error:

@@ -25,4 +25,4 @@ def parse_amount_literal(node: ConstValueNode) -> Decimal:
 
 
 AMOUNTS: Final = ("Money", "Decimal")
-TEXTS: Final = ("DateTime", "URL", "UnsignedInt64", "Money", "Decimal")
+TEXTS: Final = ("ARN", "DateTime", "URL", "UnsignedInt64", "Money", "Decimal")

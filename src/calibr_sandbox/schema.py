@@ -16,7 +16,7 @@ from graphql import (
     get_named_type,
 )
 
-from calibr_sandbox import queries, scalars
+from calibr_sandbox import queries, scalars, storefront, webhook_resolvers
 from calibr_sandbox.bulk_mutations import resolve_cancel, resolve_run_mutation, resolve_run_query
 from calibr_sandbox.context import Info
 from calibr_sandbox.errors import AccessDeniedError
@@ -34,7 +34,9 @@ Resolver = Callable[..., Any]
 
 
 def _find_node(info: Info, type_name: str, number: int) -> object | None:
-    return market_resolvers.find_node(info, type_name, number)
+    finders = (market_resolvers.find_node, webhook_resolvers.find_node)
+    found = (find(info, type_name, number) for find in finders)
+    return next((row for row in found if row is not None), None)
 
 
 _ROOTS: Final[dict[str, dict[str, Resolver]]] = {
@@ -78,9 +80,20 @@ _CONNECTION: Final[dict[str, Resolver]] = {
     "pageInfo": lambda page, _: page.info(),
 }
 _EDGE: Final[dict[str, Resolver]] = {"cursor": lambda edge, _: edge[0], "node": lambda edge, _: edge[1]}
-_PARTS: Final[tuple[dict[str, dict[str, Resolver]], ...]] = (_ROOTS, market_resolvers.RESOLVERS)
-_READERS: Final[tuple[dict[str, dict[str, Getter]], ...]] = (GETTERS, market_fields.GETTERS)
+_PARTS: Final[tuple[dict[str, dict[str, Resolver]], ...]] = (
+    _ROOTS,
+    market_resolvers.RESOLVERS,
+    webhook_resolvers.RESOLVERS,
+    storefront.RESOLVERS,
+)
+_READERS: Final[tuple[dict[str, dict[str, Getter]], ...]] = (
+    GETTERS,
+    market_fields.GETTERS,
+    webhook_resolvers.GETTERS,
+    storefront.GETTERS,
+)
 _TYPE_OF_ROW: Final[dict[type, str]] = {
+    **webhook_resolvers.TYPE_OF_ROW,
     market_rows.MarketRow: "Market",
     market_rows.RegionRow: "MarketRegionCountry",
     market_rows.PublicationRow: "Publication",

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from calibr_sandbox.ids import INVENTORY_ITEM_SHIFT
+
 _TERM: Final = re.compile(r"""\s*(?:AND\s+)?(?P<field>[a-z_]+):(?P<op><=|>=|<|>)?(?P<value>"[^"]*"|'[^']*'|\S+)""")
 
 
@@ -89,6 +91,12 @@ VARIANT_FIELDS: Final = _SHARED | {
     "title": _text("v.title"),
     "updated_at": _time("v.updated_at", "updated_at"),
 }
+INVENTORY_FIELDS: Final = {
+    "id": _number(f"v.id + {INVENTORY_ITEM_SHIFT}"),
+    "sku": _text("v.sku"),
+    "created_at": _time("v.created_at", "created_at"),
+    "updated_at": _time("v.updated_at", "updated_at"),
+}
 
 
 def _contains(column: str) -> Callable[[str, str], Filter]:
@@ -105,6 +113,11 @@ CATALOG_FIELDS: Final = {
     "id": _number("c.id"),
     "title": _contains("c.title"),
     "status": _text("c.status"),
+}
+WEBHOOK_FIELDS: Final = {
+    "id": _number("w.id"),
+    "created_at": _time("w.created_at", "created_at"),
+    "updated_at": _time("w.updated_at", "updated_at"),
 }
 PRICE_FIELDS: Final = {"product_id": _number("v.product_id"), "variant_id": _number("v.id")}
 BULK_FIELDS: Final = {

@@ -64,7 +64,8 @@ def create_app(config: SandboxConfig, clock: Clock = time.monotonic, faults: Seq
         store.close()
 
     graphql = Route("/admin/api/{version}/graphql.json", GraphQLEndpoint(shop), methods=["POST"])
-    parts = (OAuth(config, access, time_here), Rest(config, store, access), AppControl(config, access, time_here))
+    app_control = AppControl(config, access, time_here, webhooks)
+    parts = (OAuth(config, access, time_here), Rest(config, store, access), app_control)
     routes = [route for part in (*parts, StagedStorage(staged), Control(shop)) for route in part.routes()]
     only = Middleware(OnlyThisShop, shop_domain=config.shop_domain)
     app = Starlette(routes=[graphql, *routes], middleware=[only], lifespan=closing)
@@ -82,6 +83,12 @@ def _bulk_operations(
         shown = ShopContext(config, store, "", app.scopes)
         return RequestContext(shown, store, bulk, staged, webhooks, state.writer_of(row.id), announce, API_VERSION)
 
+    def tell(number: int) -> None:
+        row = state.find(number)
+        if row is not None:
+            webhooks.bulk_finished(row)
+
+    state.on_end = tell
     results = store.path.with_name(store.path.name + ".bulk")
     announce = webhooks.products_changed
     shop = Workshop(config, schema.build(), state, staged, results, Gate(), context_of, announce, lambda: app.scopes)

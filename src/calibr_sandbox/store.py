@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from calibr_sandbox.markets.tables import TABLES as MARKET_TABLES
 from calibr_sandbox.money import decimals_of
+from calibr_sandbox.webhook_tables import TABLES as WEBHOOK_TABLES
 
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -77,13 +78,6 @@ CREATE TABLE IF NOT EXISTS staged_upload (
   file TEXT,
   size INTEGER
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS webhook (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
-  topic TEXT NOT NULL,
-  url TEXT NOT NULL,
-  created_at INTEGER NOT NULL,
-  UNIQUE (topic, url)
-);
 """
 _JOURNAL: Final = """
 CREATE TABLE IF NOT EXISTS journal (
@@ -179,7 +173,7 @@ class Store(Reader):
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA busy_timeout = 10000")
         connection.execute("PRAGMA cache_size = -65536")
-        connection.executescript(_TABLES + MARKET_TABLES + _JOURNAL)
+        connection.executescript(_TABLES + MARKET_TABLES + WEBHOOK_TABLES + _JOURNAL)
         _bring_up_to_date(connection)
         connection.executescript(_EVIDENCE)
         connection.execute("INSERT OR IGNORE INTO meta VALUES ('currency', ?)", (currency,))

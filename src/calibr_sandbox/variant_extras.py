@@ -62,11 +62,14 @@ def measurement(row: InventoryItemRow, _shop: object) -> Json:
 
 def find_metafield(row: VariantRow, namespace: str | None, key: str) -> Json | None:
     """Return a metafield of a variant, or None."""
+    place = (namespace or _NAMESPACE, key)
+    return next((field for field in list_metafields(row) if (field["namespace"], field["key"]) == place), None)
+
+
+def list_metafields(row: VariantRow) -> list[Json]:
+    """Return the metafields of a variant."""
     stored = read_extra(row.extra).get("metafields") or {}
-    for field in stored.get("nodes", []):
-        if (field.get("namespace"), field.get("key")) == (namespace or _NAMESPACE, key):
-            return _shown(row, field)
-    return None
+    return [_shown(row, field) for field in stored.get("nodes", [])]
 
 
 def changed_extra(text: str, entry: Mapping[str, Any]) -> str:
@@ -102,6 +105,8 @@ def _shown(row: VariantRow, field: Json) -> Json:
         "type": field.get("type") or "single_line_text_field",
         "value": value if isinstance(value, str) else orjson.dumps(value).decode(),
         "jsonValue": field.get("jsonValue", value),
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
     }
 
 

@@ -21,6 +21,8 @@ class Presupposed:
     """Objects by global id, each with what is known of it, in the order in which they were met."""
 
     objects: dict[str, Json] = field(default_factory=dict)
+    parents: dict[str, str] = field(default_factory=dict)
+    """The product of a variant, where a request named both together."""
     products: int = 0
     """How many products the store had, where it was asked."""
     shop_currency: str | None = None
@@ -42,21 +44,74 @@ def gather(recording: Recording, actions: list[Action]) -> Presupposed:
     """Gather what a recording presupposes."""
     created = set(_created(actions))
     found = Presupposed()
-    for body in _evidence(recording, actions):
-        _collect(body.get("data"), found.objects)
+    for body, written in _evidence(recording, actions):
+        _collect(body.get("data"), found.objects, written)
         found.products = found.products or _count_of(body)
+    for gid in _taken_for_granted(actions):
+        found.objects.setdefault(gid, {"id": gid})
     for gid in created:
         found.objects.pop(gid, None)
+    for action in actions:
+        if isinstance(action, Send):
+            found.parents |= _parents(action.variables)
     return found
 
 
-def _evidence(recording: Recording, actions: list[Action]) -> Iterator[Json]:
-    yield from (step.body for step in recording.upstream)
-    yield from ({"data": {"lines": event.lines}} for event in recording.events if isinstance(event, Result))
-    asked = [action for action in actions if isinstance(action, Send)]
-    told = [action for action in actions if isinstance(action, Evidence | NotAsked | LeftOut | NotServed)]
-    ordered = [*told, *(a for a in asked if not a.is_mutation), *(a for a in asked if a.is_mutation)]
-    yield from (action.step.body for action in ordered)
+def _taken_for_granted(actions: Iterable[Action]) -> Iterator[str]:
+    """Ids that a request named and that were not refused: they existed, even if nothing was told of them."""
+    for action in actions:
+        if isinstance(action, Send) and action.is_mutation and not _is_refused(action):
+            yield from _GID.findall(repr(action.variables))
+
+
+def _parents(variables: Any) -> dict[str, str]:  # noqa: ANN401 - any JSON
+    product = variables.get("productId") if isinstance(variables, dict) else None
+    variants = [gid for gid in _GID.findall(repr(variables)) if "/ProductVariant/" in gid]
+    return dict.fromkeys(variants, product) if isinstance(product, str) else {}
+
+
+Written = dict[str, frozenset[str]]
+"""Which fields of which objects a recording has written so far: what is read of them later was not so before."""
+
+
+def _evidence(recording: Recording, actions: list[Action]) -> Iterator[tuple[Json, Written]]:
+    yield from ((step.body, {}) for step in recording.upstream)
+    yield from (({"data": {"lines": event.lines}}, {}) for event in recording.events if isinstance(event, Result))
+    for action in actions:
+        if isinstance(action, Evidence | NotAsked | LeftOut | NotServed):
+            yield action.step.body, {}
+    asked: list[tuple[Send, Written]] = []
+    written: Written = {}
+    for action in actions:
+        if isinstance(action, Send):
+            written = _with_writes(written, action)
+            asked.append((action, written))
+    for is_mutation in (False, True):
+        yield from ((action.step.body, known) for action, known in asked if action.is_mutation is is_mutation)
+
+
+def _with_writes(written: Written, action: Send) -> Written:
+    """Add what a mutation wrote; one that was refused wrote nothing, and shows what there was before."""
+    if not action.is_mutation or _is_refused(action):
+        return written
+    more = dict(written)
+    for gid, keys in _named_fields(action.variables):
+        more[gid] = more.get(gid, frozenset()) | keys
+    return more
+
+
+def _is_refused(action: Send) -> bool:
+    payloads = (action.step.body.get("data") or {}).values()
+    refused = any(isinstance(payload, dict) and payload.get("userErrors") for payload in payloads)
+    return refused or bool(action.step.body.get("errors"))
+
+
+def _named_fields(value: Any) -> Iterator[tuple[str, frozenset[str]]]:  # noqa: ANN401 - any JSON
+    if isinstance(value, dict):
+        keys = frozenset(value) - {"id"}
+        yield from ((item, keys) for name, item in value.items() if name.lower().endswith("id") and is_gid(item))
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _named_fields(item)
 
 
 def _created(actions: Iterable[Action]) -> Iterator[str]:
@@ -87,16 +142,17 @@ def _count_of(body: Json) -> int:
     return int(count["count"]) if isinstance(count, dict) and isinstance(count.get("count"), int) else 0
 
 
-def _collect(value: Any, into: dict[str, Json]) -> None:  # noqa: ANN401 - any JSON
+def _collect(value: Any, into: dict[str, Json], written: Written) -> None:  # noqa: ANN401 - any JSON
     if isinstance(value, list):
         for item in value:
-            _collect(item, into)
+            _collect(item, into, written)
     if not isinstance(value, dict):
         return
     if is_gid(value.get("id")):
-        merge(into.setdefault(value["id"], {}), value)
+        hidden = written.get(value["id"], frozenset())
+        merge(into.setdefault(value["id"], {}), {key: item for key, item in value.items() if key not in hidden})
     for item in value.values():
-        _collect(item, into)
+        _collect(item, into, written)
 
 
 def merge(into: Json, value: Json) -> None:

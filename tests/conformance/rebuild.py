@@ -22,6 +22,8 @@ from recording import Json, Step
 
 _GID = re.compile(r"gid://shopify/(\w+)/")
 _PAGE = 10
+_FILTERS = frozenset({"originType"})
+"""Optional arguments of nested fields that leave rows out."""
 
 
 class CannotAskError(Exception):
@@ -113,6 +115,9 @@ def _arguments(request: _Request, chosen: GraphQLField, value: object) -> str:
         for name, argument in chosen.args.items()
         if (text := _argument(request, name, argument, value)) is not None
     ]
+    asked = {part.partition(":")[0] for part in parts}
+    if len(request.path) > 1 and _is_empty(value) and (set(chosen.args) & _FILTERS) - asked:
+        raise CannotAskError("it may have been filtered to nothing, and the filter was not recorded")
     if _is_connection(get_named_type(chosen.type)) and not any(part.startswith(("first:", "last:")) for part in parts):
         parts.append(f"first: {_page_size(value)}")
     return f"({', '.join(parts)})" if parts else ""
@@ -120,9 +125,13 @@ def _arguments(request: _Request, chosen: GraphQLField, value: object) -> str:
 
 def _argument(request: _Request, name: str, argument: GraphQLArgument, value: object) -> str | None:
     is_root = len(request.path) == 1
-    if name in request.variables and (is_root or is_required_argument(argument)):
+    if name in request.variables and (is_root or is_required_argument(argument) or name in _FILTERS):
         request.used[name] = str(argument.type)
         return f"${name}"
+    named = f"{request.path[-1].removesuffix('s')}Query"
+    if name == "query" and named in request.variables:
+        request.used[named] = str(argument.type)
+        return f"${named}"
     if name != "id":
         own = value.get(name) if isinstance(value, dict) else None
         if is_required_argument(argument) and not isinstance(own, str):
@@ -164,9 +173,11 @@ def _fields(request: _Request, named: GraphQLNamedType, sample: Json) -> str:
         elif key in named.fields:
             found = named.fields[key]
             request.path.append(key)
+            used = dict(request.used)
             try:
                 parts.append(f"{key}{_arguments(request, found, value)}{_selection(request, found, value)}")
             except CannotAskError:
+                request.used = used
                 request.unasked.add(tuple(request.path))
             finally:
                 request.path.pop()
@@ -214,6 +225,10 @@ def _type_of_id(text: Any) -> str | None:  # noqa: ANN401 - any JSON
 
 def _is_connection(named: GraphQLNamedType) -> bool:
     return named.name.endswith("Connection")
+
+
+def _is_empty(value: object) -> bool:
+    return isinstance(value, dict) and any(value.get(name) == [] for name in ("nodes", "edges"))
 
 
 def _page_size(value: object) -> int:

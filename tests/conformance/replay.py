@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harmless import reason_harmless
 from masks import differences, mask
 from names import Names
 from plan import Evidence, LeftOut, NotAsked, NotServed, Send, plan
@@ -17,13 +18,14 @@ from presupposed import gather
 from recording import Json, Recording, Result, Upload
 from seeding import seed
 from seeding_markets import derive, seed_markets
-from stale import STALE, is_stale_search
+from seeding_webhooks import seed_subscriptions
 from uploads import Uploads
 
 from calibr_sandbox import schema
 from calibr_sandbox.config import DEFAULT_SCOPES, SandboxConfig
 from calibr_sandbox.store import Store
 from calibr_sandbox.testing import StartedSandbox, started_sandbox
+from calibr_sandbox.versions import OLDEST_VERSION
 
 _NEVER_S = 86_400.0
 """Bulk operations move on only when the recording says that they had."""
@@ -69,7 +71,14 @@ def replay(recording: Recording) -> Outcome:
         with closing(Store(db, presupposed.currency)) as store:
             seed(store, presupposed, names)
             seed_markets(store, presupposed, actions)
-        config = SandboxConfig(db, plan="enterprise", bulk_delay_s=_NEVER_S, scopes=(*DEFAULT_SCOPES, *_WRITES))
+            seed_subscriptions(store, presupposed)
+        config = SandboxConfig(
+            db,
+            plan="enterprise",
+            bulk_delay_s=_NEVER_S,
+            scopes=(*DEFAULT_SCOPES, *_WRITES),
+            oldest_version=min(recording.version, OLDEST_VERSION),
+        )
         with started_sandbox(config) as sandbox:
             run = _Run(sandbox, names, outcome, recording.version)
             for action in actions:
@@ -142,9 +151,12 @@ class _Run:
         self._changed = self._changed or action.is_mutation
         harmless, found = [], []
         for difference in differences(_places(theirs, action), _places(ours, action)):
-            lags = self._changed and is_stale_search(action, difference)
-            (harmless if lags else found).append(difference)
-        self._outcome.notes.extend(f"{action.step.path}: {text} ({STALE})" for text in harmless)
+            reason = reason_harmless(action, difference, is_changed=self._changed)
+            if reason is None:
+                found.append(difference)
+            else:
+                harmless.append(f"{action.step.path}: {difference} ({reason})")
+        self._outcome.notes.extend(harmless)
         self._note(action.step.path, found)
 
     def _ask(self, action: Send) -> Json:

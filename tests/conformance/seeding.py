@@ -48,10 +48,10 @@ def seed(store: Store, presupposed: Presupposed, names: Names) -> None:
 
 
 def _products(presupposed: Presupposed) -> Iterator[NumberedProduct]:
-    for product in presupposed.of_type("Product"):
-        variants = _variants_of(product, presupposed)
+    for gid_, variants in _families(presupposed).items():
+        product = presupposed.objects.get(gid_, {})
         rows = tuple(_new_variant(variant, place) for place, variant in enumerate(variants))
-        number = _number(product["id"])
+        number = _number(gid_)
         new = NewProduct(
             title=product.get("title") or "Product",
             handle=product.get("handle") or f"product-{number}",
@@ -67,14 +67,24 @@ def _products(presupposed: Presupposed) -> Iterator[NumberedProduct]:
         yield NumberedProduct(number, new, tuple(_number(variant["id"]) for variant in variants))
 
 
-def _variants_of(product: Json, presupposed: Presupposed) -> list[Json]:
-    """The variants that a product shows, then those that name it, in the order of their positions."""
-    shown = [variant["id"] for variant in rows_of(product.get("variants")) if "id" in variant]
-    naming = [
-        v["id"] for v in presupposed.of_type("ProductVariant") if (v.get("product") or {}).get("id") == product["id"]
-    ]
-    ids = [name for name in dict.fromkeys([*shown, *naming]) if name in presupposed.objects]
-    return [presupposed.objects[name] for name in ids]
+def _families(presupposed: Presupposed) -> dict[str, list[Json]]:
+    """The variants of each product, in its order: those that it shows, that name it, or that were named with it.
+
+    A variant of which no product is told belongs to the only one, or to one of its own.
+    """
+    products = {product["id"]: product for product in presupposed.of_type("Product")}
+    family_of: dict[str, str] = {}
+    for number, product in products.items():
+        family_of |= {row["id"]: number for row in rows_of(product.get("variants")) if "id" in row}
+    for variant in presupposed.of_type("ProductVariant"):
+        named = (variant.get("product") or {}).get("id") or presupposed.parents.get(variant["id"])
+        only = next(iter(products)) if len(products) == 1 else gid("Product", _number(variant["id"]))
+        family_of.setdefault(variant["id"], named or only)
+    families: dict[str, list[Json]] = {number: [] for number in products}
+    for number, product in family_of.items():
+        if number in presupposed.objects:
+            families.setdefault(product, []).append(presupposed.objects[number])
+    return families
 
 
 def _option_names(product: Json, variants: list[Json]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+from collections.abc import Iterator
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -45,6 +46,7 @@ def seed_markets(store: Store, presupposed: Presupposed, actions: list[Action]) 
     writes = any(isinstance(a, Send) and _WRITES_PRICES.search(" ".join(a.roots)) for a in actions)
     for price_list in presupposed.of_type("PriceList"):
         _seed_prices(store, {} if writes else price_list, _number(price_list["id"]))
+    _seed_countries(store, presupposed, actions)
 
 
 def _seed_contexts(connection: sqlite3.Connection, presupposed: Presupposed) -> None:
@@ -145,6 +147,36 @@ def _store_spare(store: Store, product: int, variants: list[int]) -> None:
     new = tuple(NewVariant((f"Spare {variant}",), "10.00") for variant in variants)
     spare = NewProduct(f"Spare {product}", f"spare-{product}", "", "", (), ("Title",), new, 1_500_000_000)
     store_numbered(store, [NumberedProduct(product, spare, tuple(variants))])
+
+
+def _seed_countries(store: Store, presupposed: Presupposed, actions: list[Action]) -> None:
+    """Give a country that is asked about, and that no market names, one with the rate that its prices show."""
+    for country, variant, money in _foreign_prices(actions):
+        if store.fetch_one("SELECT 1 FROM market_region WHERE country = ?", (country,)):
+            continue
+        rate = Decimal(money["amount"]) / Decimal(str(presupposed.objects[variant].get("price") or "10.00"))
+        settings = {"baseCurrency": {"currencyCode": money["currencyCode"], "manualRate": str(rate)}}
+        market = {"id": f"gid://shopify/Market/{_FAR}", "name": country, "currencySettings": settings}
+        with store.transaction() as connection:
+            _seed_market(connection, market)
+            connection.execute("INSERT INTO market_region VALUES (?, ?, ?)", (_FAR, _FAR, country))
+            same_currency = "SELECT id FROM price_list WHERE currency = ?"
+            for place, (number,) in enumerate(store.fetch_all(same_currency, (money["currencyCode"],))):
+                catalog = (_FAR + place, "MARKET", "Catalog", "ACTIVE", number, None)
+                connection.execute("INSERT OR IGNORE INTO catalog VALUES (?, ?, ?, ?, ?, ?)", catalog)
+                connection.execute("INSERT OR IGNORE INTO catalog_context VALUES (?, ?)", (_FAR + place, _FAR))
+
+
+def _foreign_prices(actions: list[Action]) -> Iterator[tuple[str, str, Json]]:
+    """What variants cost in a country, in the order asked: the first answer is the one before any write."""
+    for action in actions:
+        data = action.step.body.get("data") if isinstance(action, Send) else None
+        variant = (data or {}).get("productVariant")
+        country = action.variables.get("country") if isinstance(action, Send) else None
+        if country is None and isinstance(action, Send):
+            country = (action.step.variables or {}).get("country")
+        if country and variant and variant.get("contextualPricing"):
+            yield country, variant["id"], variant["contextualPricing"]["price"]
 
 
 def _factor(price_list: Json) -> Decimal:

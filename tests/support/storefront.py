@@ -162,7 +162,7 @@ class Storefront:
 
     def body(self, product: int) -> bytes:
         """What the store would send of a product as it is now."""
-        return product_body(self.sandbox.shop.store, product)
+        return json.dumps(product_body(self.sandbox.shop.store, product)).encode()
 
     def send(self, body: bytes, headers: Mapping[str, str] | None = None) -> httpx2.Response:
         return self.anonymous.post(self.path, content=body, headers=dict(headers or headers_of(body)))

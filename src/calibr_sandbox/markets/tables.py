@@ -71,6 +71,11 @@ CREATE TABLE IF NOT EXISTS quantity_price_break (
   price TEXT NOT NULL,
   UNIQUE (price_list_id, variant_id, minimum_quantity)
 );
+CREATE TRIGGER IF NOT EXISTS variant_without_prices AFTER DELETE ON variant BEGIN
+  DELETE FROM fixed_price WHERE variant_id = OLD.id;
+  DELETE FROM quantity_rule WHERE variant_id = OLD.id;
+  DELETE FROM quantity_price_break WHERE variant_id = OLD.id;
+END;
 CREATE TABLE IF NOT EXISTS company (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   name TEXT NOT NULL,

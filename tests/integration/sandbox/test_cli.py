@@ -1,8 +1,10 @@
 """The command line: what it prints, and how it refuses bad input."""
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,8 @@ from calibr_sandbox.fault_file import PRESETS, read_rules
         (("serve", "--faults", "absent.json"), "--faults absent.json: No such file or directory"),
         (("serve", "--port", "70000"), "port: 70000 is outside of 0 to 65535"),
         (("serve", "--products", "-5"), "variants: -5 is negative"),
+        (("serve", "--markets", "EU:EUR"), "--markets: it needs --csv or --products"),
+        (("serve", "--webhook-speed", "0"), "webhook_speed: 0.0 is no number above zero"),
         (("load", "--csv", "absent.csv"), "No such file or directory: 'absent.csv'"),
         (("generate", "--products", "-5"), "variants: -5 is negative"),
         (("generate", "--products", "5", "--currency", "XYZ"), "currency: 'XYZ' is unknown"),
@@ -157,3 +161,54 @@ def test_calibrs_own_command_passes_faults_on_and_ends_as_the_sandbox_does(tmp_p
     assert done.returncode == 2
     assert f"error: --faults {path}: rule 0: kind: 'sabotage' is not one of throttle" in done.stderr
     assert done.stdout == ""
+
+
+def test_a_generated_shop_has_the_markets_that_were_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--products", "200", "--seed", "3", "--markets", "EU:EUR:5,UK:GBP:-2.5,JP:JPY"]
+    for name in ("a.db", "b.db"):
+        assert run(["generate", "--db", str(tmp_path / name), *arguments]) == 0
+
+    told = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert (told["variants"], told["markets"]) == (200, 3)
+    tables = ("market", "market_region", "catalog", "catalog_context", "price_list", "fixed_price")
+    for table in tables:
+        left, right = (_rows(tmp_path / name, table) for name in ("a.db", "b.db"))
+        assert left == right
+    lists = [row[1:] for row in _rows(tmp_path / "a.db", "price_list")]
+    assert lists == [
+        ("EU", "EUR", "PERCENTAGE_INCREASE", "5", "ADJUSTED"),
+        ("UK", "GBP", "PERCENTAGE_DECREASE", "2.5", "ADJUSTED"),
+        ("JP", "JPY", "PERCENTAGE_INCREASE", "0", "ADJUSTED"),
+    ]
+    fixed = _rows(tmp_path / "a.db", "fixed_price")
+    assert len(fixed) == 60
+    assert all("." not in row[2] for row in fixed[40:])
+
+
+@pytest.mark.parametrize(
+    ("markets", "named"),
+    [
+        ("EU", "'EU'"),
+        ("EU:XYZ", "'XYZ'"),
+        ("Narnia:EUR", "'Narnia:EUR'"),
+        ("EU:EUR:x", "'x'"),
+        ("EU:EUR:-101", "-101"),
+        ("EU:EUR,", "''"),
+    ],
+)
+def test_markets_that_cannot_be_made_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], markets: str, named: str
+) -> None:
+    status = run(["generate", "--db", str(tmp_path / "a.db"), "--products", "5", "--markets", markets])
+
+    printed = capsys.readouterr()
+    assert (status, printed.out) == (2, "")
+    assert named in printed.err
+    assert not (tmp_path / "a.db").exists()
+
+
+def _rows(db: Path, table: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(db)) as connection:
+        return connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()

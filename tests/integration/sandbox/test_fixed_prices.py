@@ -1,5 +1,6 @@
 """Fixed prices: set, set twice, taken back, by variant and by product; what the journal tells of each."""
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 from market_shop import BLUE, CUP, MISSING, RED, SCOPES, SHIRT, Markets, codes, paths, price
+from webhook_receiver import await_that
 
 from calibr_sandbox.journal import stream_file
 from calibr_sandbox.store import Store
@@ -220,6 +222,42 @@ def test_a_currency_that_changes_tells_of_each_price_that_went(
     assert wiped == [("5.00", None, "EUR"), ("6.00", None, "EUR")]
 
 
+def test_a_merchant_sets_fixed_prices_by_hand(markets: Markets, price_list: str, sandbox: StartedSandbox) -> None:
+    markets.fix(price_list, price(RED, "5"))
+    path = f"/sandbox/price-lists/{price_list}/prices"
+    prices = [
+        {"variant": RED[-14:], "price": None},
+        {"variant": BLUE, "price": "7.5", "compareAtPrice": "9"},
+    ]
+    answer = sandbox.client.request("POST", path, {"prices": prices, "who": "Mia"})
+
+    assert answer.body == {"edited": 2}
+    told = [(e["source"], e["who"], e["price_before"], e["price"], e["compare_at_price"]) for e in _journal(sandbox)]
+    assert told[1:] == [("hand", "Mia", "5.00", None, None), ("hand", "Mia", None, "7.50", "9.00")]
+
+
+@pytest.mark.parametrize(
+    ("prices", "status", "named"),
+    [
+        ([{"variant": RED, "price": "1"}, {"variant": "7", "price": "1"}], 404, "'7'"),
+        ([{"variant": RED, "price": "-1"}], 400, "-1"),
+        ([{"variant": RED, "price": 1.5}], 400, "1.5"),
+        ([{"variant": RED}], 400, "less"),
+        ([{"variant": RED, "price": "1", "cost": "1"}], 400, "cost"),
+        ("all", 400, "prices"),
+    ],
+)
+def test_edits_by_hand_that_make_no_sense_write_nothing(
+    price_list: str, sandbox: StartedSandbox, prices: object, status: int, named: str
+) -> None:
+    answer = sandbox.client.request("POST", f"/sandbox/price-lists/{price_list}/prices", {"prices": prices})
+
+    assert answer.status == status
+    assert named in answer.body["error"]
+    assert _journal(sandbox) == []
+    assert sandbox.client.request("POST", "/sandbox/price-lists/5/prices", {"prices": []}).status == 404
+
+
 def test_a_journal_of_an_earlier_version_is_kept_and_stays_append_only(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     with closing(sqlite3.connect(path)) as old, old:
@@ -236,3 +274,24 @@ def test_a_journal_of_an_earlier_version_is_kept_and_stays_append_only(tmp_path:
 
     (entry,) = stream_file(path)
     assert (entry["seq"], entry["call"], entry["price"], entry["price_list_id"]) == (7, 3, "1.00", None)
+
+
+def test_fixed_prices_are_written_in_bulk_line_by_line(
+    markets: Markets, price_list: str, sandbox: StartedSandbox
+) -> None:
+    lines = [{"list": price_list, "prices": [price(RED, "5")]}, {"list": price_list, "prices": [price(MISSING, "5")]}]
+    sandbox.shop.staged.put("tmp/1/bulk/a/prices.jsonl", "\n".join(map(json.dumps, lines)).encode())
+    mutation = """mutation($list: ID!, $prices: [PriceListPriceInput!]!) {
+      priceListFixedPricesAdd(priceListId: $list, prices: $prices) { userErrors { code } } }"""
+    run = """mutation($mutation: String!) {
+      bulkOperationRunMutation(mutation: $mutation, stagedUploadPath: "tmp/1/bulk/a/prices.jsonl") {
+        bulkOperation { id } userErrors { message } } }"""
+    number = markets.call(run, mutation=mutation)["bulkOperation"]["id"]
+    read = "query($id: ID!) { bulkOperation(id: $id) { status url } }"
+    await_that(lambda: markets.call(read, id=number)["status"] == "COMPLETED")
+
+    url = markets.call(read, id=number)["url"].removeprefix(sandbox.url)
+    told = [json.loads(line) for line in sandbox.client.request("GET", url).body.splitlines()]
+    found = {each["__lineNumber"]: codes(each["data"]["priceListFixedPricesAdd"]) for each in told}
+    assert found == {0: [], 1: ["VARIANT_NOT_FOUND"]}
+    assert [(entry["price"], entry["price_list_id"] is None) for entry in _journal(sandbox)] == [("5.00", False)]

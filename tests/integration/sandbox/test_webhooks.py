@@ -5,16 +5,12 @@ import hashlib
 import hmac
 import http.client
 import json
-import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from webhook_receiver import Receiver, await_that, receiving
 
 from calibr_sandbox import courier
 from calibr_sandbox.config import DEFAULT_WEBHOOK_SECRET, SandboxConfig
@@ -26,57 +22,9 @@ UPDATE = """mutation($price: Money) { productVariantsBulkUpdate(productId: "gid:
   variants: [{id: "gid://shopify/ProductVariant/45100000000001", price: $price}]) { userErrors { message } } }"""
 
 
-@dataclass
-class Receiver:
-    """What a subscriber got: headers and body of each try. `answers` are the statuses it gives, then 200."""
-
-    url: str = ""
-    tries: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-    answers: deque[int] = field(default_factory=deque)
-    is_open: threading.Event = field(default_factory=threading.Event)
-
-    def prices(self) -> list[str]:
-        """The first price of each body, in the order of arrival."""
-        return [json.loads(body)["variants"][0]["price"] for _, body in list(self.tries)]
-
-    def ids(self, name: str) -> list[str]:
-        """The value of a header at each try."""
-        return [headers[name] for headers, _ in list(self.tries)]
-
-
-@contextmanager
-def _receiving() -> Iterator[Receiver]:
-    receiver = Receiver()
-    receiver.is_open.set()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            receiver.is_open.wait(20)
-            receiver.tries.append((dict(self.headers.items()), body))
-            self.send_response(receiver.answers.popleft() if receiver.answers else 200)
-            self.send_header("Location", receiver.url + "/elsewhere")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    receiver.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield receiver
-    finally:
-        receiver.is_open.set()
-        server.shutdown()
-        server.server_close()
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    with _receiving() as started:
+    with receiving() as started:
         yield started
 
 
@@ -95,17 +43,10 @@ def _counts(sandbox: StartedSandbox) -> dict[str, int]:
     return found
 
 
-def _await(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_a_remote_write_is_told_with_signature_and_headers(sandbox: StartedSandbox, receiver: Receiver) -> None:
     _subscribe(sandbox, receiver.url + "/hooks?shop=1")
     sandbox.client.graphql(UPDATE, {"price": "5.00"})
-    _await(lambda: bool(receiver.tries))
+    await_that(lambda: bool(receiver.tries))
 
     headers, body = receiver.tries[0]
     digest = hmac.new(DEFAULT_WEBHOOK_SECRET.encode(), body, hashlib.sha256).digest()
@@ -127,7 +68,7 @@ def test_one_request_that_touches_two_products_is_one_event_with_two_webhooks(
     _subscribe(sandbox, receiver.url)
     edits = [{"id": number, "price": "3"} for number in (RED, BLUE, CUP)]
     sandbox.client.request("POST", "/sandbox/edits", {"edits": edits})
-    _await(lambda: len(receiver.tries) == 2)
+    await_that(lambda: len(receiver.tries) == 2)
 
     assert [json.loads(body)["id"] for _, body in receiver.tries] == [SHIRT, MUG]
     assert len(set(receiver.ids("X-Shopify-Event-Id"))) == 1
@@ -143,7 +84,7 @@ def test_what_was_refused_is_not_told_and_an_answer_that_was_lost_is(
     sandbox.client.request("POST", "/sandbox/faults", {"kind": "drop_after_commit", "count": 1})
     with pytest.raises((OSError, http.client.HTTPException)):
         sandbox.client.graphql(UPDATE, {"price": "5.00"})
-    _await(lambda: bool(receiver.tries))
+    await_that(lambda: bool(receiver.tries))
 
     assert receiver.prices() == ["5.00"]
     assert _counts(sandbox)["queued"] == 1
@@ -153,7 +94,7 @@ def test_webhooks_come_in_the_order_of_the_writes(sandbox: StartedSandbox, recei
     _subscribe(sandbox, receiver.url)
     for number in range(10, 40):
         _set_price(sandbox, RED, str(number))
-    _await(lambda: len(receiver.tries) == 30)
+    await_that(lambda: len(receiver.tries) == 30)
 
     assert receiver.prices() == [f"{number}.00" for number in range(10, 40)]
 
@@ -162,10 +103,10 @@ def test_a_failed_try_is_repeated_unchanged_and_holds_up_nobody(sandbox: Started
     receiver.answers.extend([500, 302])
     _subscribe(sandbox, receiver.url)
     _set_price(sandbox, RED, "1")
-    _await(lambda: len(receiver.tries) >= 1)
+    await_that(lambda: len(receiver.tries) >= 1)
     _set_price(sandbox, RED, "2")
     _set_price(sandbox, RED, "3")
-    _await(lambda: _counts(sandbox)["delivered"] == 3)
+    await_that(lambda: _counts(sandbox)["delivered"] == 3)
 
     by_id: dict[str, set[bytes]] = {}
     for headers, body in receiver.tries:
@@ -177,18 +118,18 @@ def test_a_failed_try_is_repeated_unchanged_and_holds_up_nobody(sandbox: Started
     assert _counts(sandbox)["failed_tries"] == 2
 
 
-def test_after_the_last_try_it_is_given_up(
-    sandbox: StartedSandbox, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+def test_after_eight_retries_it_is_given_up_and_a_subscription_of_the_route_stays(
+    start: Starter, receiver: Receiver
 ) -> None:
-    monkeypatch.setattr(courier, "FIRST_RETRY_S", 0.005)
-    receiver.answers.extend([500] * courier.TRIES)
+    sandbox = start(webhook_speed=1e6)
+    receiver.answers.extend([500] * (1 + courier.RETRIES))
     _subscribe(sandbox, receiver.url)
     _set_price(sandbox, RED, "1")
-    _await(lambda: _counts(sandbox)["given_up"] == 1)
+    await_that(lambda: _counts(sandbox)["given_up"] == 1)
     _set_price(sandbox, RED, "2")
-    _await(lambda: _counts(sandbox)["delivered"] == 1)
+    await_that(lambda: _counts(sandbox)["delivered"] == 1)
 
-    assert receiver.prices() == ["1.00"] * courier.TRIES + ["2.00"]
+    assert receiver.prices() == ["1.00"] * (1 + courier.RETRIES) + ["2.00"]
 
 
 def test_a_duplicate_is_the_same_webhook_twice(sandbox: StartedSandbox, receiver: Receiver) -> None:
@@ -196,7 +137,7 @@ def test_a_duplicate_is_the_same_webhook_twice(sandbox: StartedSandbox, receiver
     sandbox.client.request("POST", "/sandbox/faults", {"kind": "duplicate_webhooks", "count": 1})
     _set_price(sandbox, RED, "1")
     _set_price(sandbox, RED, "2")
-    _await(lambda: len(receiver.tries) == 3)
+    await_that(lambda: len(receiver.tries) == 3)
 
     first, second, third = receiver.ids("X-Shopify-Webhook-Id")
     assert first == second != third
@@ -212,7 +153,7 @@ def test_a_webhook_that_is_held_back_comes_after_a_later_one(
     sandbox.client.request("POST", "/sandbox/faults", {"kind": "reorder_webhooks", "count": 1})
     _set_price(sandbox, RED, "1")
     _set_price(sandbox, RED, "2")
-    _await(lambda: len(receiver.tries) == 2)
+    await_that(lambda: len(receiver.tries) == 2)
 
     assert receiver.prices() == ["2.00", "1.00"]
 
@@ -226,12 +167,12 @@ def test_a_retry_of_an_earlier_webhook_does_not_let_a_held_one_go(
     _set_price(sandbox, RED, "1")
     sandbox.client.request("POST", "/sandbox/faults", {"kind": "reorder_webhooks", "count": 1})
     _set_price(sandbox, RED, "2")
-    _await(lambda: _counts(sandbox)["delivered"] == 1)
+    await_that(lambda: _counts(sandbox)["delivered"] == 1)
     time.sleep(0.2)
     assert receiver.prices() == ["1.00", "1.00"]
 
     _set_price(sandbox, RED, "3")
-    _await(lambda: len(receiver.tries) == 4)
+    await_that(lambda: len(receiver.tries) == 4)
 
     assert receiver.prices()[2:] == ["3.00", "2.00"]
 
@@ -244,7 +185,7 @@ def test_a_webhook_that_is_held_back_comes_at_last_without_a_later_one(
     sandbox.client.request("POST", "/sandbox/faults", {"kind": "reorder_webhooks", "count": 1})
     began = time.monotonic()
     _set_price(sandbox, RED, "1")
-    _await(lambda: len(receiver.tries) == 1)
+    await_that(lambda: len(receiver.tries) == 1)
 
     assert time.monotonic() - began >= 0.3
 
@@ -253,13 +194,13 @@ def test_a_subscriber_that_hangs_holds_up_neither_writes_nor_other_subscribers(
     sandbox: StartedSandbox, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(courier, "MAX_WAITING", 3)
-    with _receiving() as hanging:
+    with receiving() as hanging:
         hanging.is_open.clear()
         _subscribe(sandbox, hanging.url)
         _subscribe(sandbox, receiver.url)
         for number in range(8):
             _set_price(sandbox, RED, str(number))
-            _await(lambda number=number: len(receiver.tries) == number + 1)  # type: ignore[misc]
+            await_that(lambda number=number: len(receiver.tries) == number + 1)  # type: ignore[misc]
 
         assert hanging.tries == []
         assert _counts(sandbox)["dropped"] >= 4
@@ -268,10 +209,10 @@ def test_a_subscriber_that_hangs_holds_up_neither_writes_nor_other_subscribers(
 def test_subscriptions_can_be_listed_and_ended(sandbox: StartedSandbox, receiver: Receiver) -> None:
     first, second = _subscribe(sandbox, receiver.url + "/a"), _subscribe(sandbox, receiver.url + "/b")
     _set_price(sandbox, RED, "1")
-    _await(lambda: len(receiver.tries) == 2)
+    await_that(lambda: len(receiver.tries) == 2)
     ended = sandbox.client.request("DELETE", f"/sandbox/webhooks/{first}").body["webhooks"]
     _set_price(sandbox, RED, "2")
-    _await(lambda: len(receiver.tries) == 3)
+    await_that(lambda: len(receiver.tries) == 3)
 
     assert [(each["id"], each["url"]) for each in ended] == [(second, receiver.url + "/b")]
     assert sandbox.client.request("DELETE", f"/sandbox/webhooks/{first}").status == 404
@@ -288,7 +229,7 @@ def test_subscriptions_outlive_the_server(tmp_path: Path, start: Starter, receiv
 
     again = start(db=tmp_path / "kept.db", webhook_secret="rotated")
     _set_price(again, RED, "1")
-    _await(lambda: len(receiver.tries) == 1)
+    await_that(lambda: len(receiver.tries) == 1)
 
     headers, body = receiver.tries[0]
     digest = hmac.new(b"rotated", body, hashlib.sha256).digest()

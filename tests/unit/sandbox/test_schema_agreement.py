@@ -23,7 +23,7 @@ from graphql import (
 )
 
 from calibr_sandbox.money import CURRENCIES
-from calibr_sandbox.schema import sources
+from calibr_sandbox.schema import build, sources
 
 Types = dict[str, TypeDefinitionNode]
 
@@ -122,6 +122,13 @@ def test_types_implement_only_published_interfaces(ours: Types, published: Types
             theirs = published[name]
             assert isinstance(theirs, ObjectTypeDefinitionNode)
             assert {i.name.value for i in node.interfaces or ()} <= {i.name.value for i in theirs.interfaces or ()}
+
+
+def test_every_field_of_a_root_is_served() -> None:
+    built = build()
+    roots = [kind for kind in (built.query_type, built.mutation_type) if kind is not None]
+
+    assert [name for kind in roots for name, field in kind.fields.items() if field.resolve is None] == []
 
 
 def test_the_currencies_of_the_schema_are_those_that_have_decimals(ours: Types) -> None:

@@ -1,0 +1,364 @@
+"""Webhook subscriptions over the API: made, read, changed, ended, told, and gone when they fail for too long."""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from market_shop import Markets
+from webhook_receiver import Receiver, await_that, receiving
+
+from calibr_sandbox import courier
+from calibr_sandbox.testing import StartedSandbox, Starter
+
+RED = "45100000000001"
+SHIRT = 8_100_000_000_001
+CREATE = """mutation($topic: WebhookSubscriptionTopic!, $given: WebhookSubscriptionInput!) {
+  webhookSubscriptionCreate(topic: $topic, webhookSubscription: $given) {
+    webhookSubscription { id topic uri callbackUrl format filter includeFields metafieldNamespaces name
+      apiVersion { handle supported } endpoint { __typename ... on WebhookHttpEndpoint { callbackUrl }
+        ... on WebhookEventBridgeEndpoint { arn } ... on WebhookPubSubEndpoint { pubSubProject pubSubTopic } } }
+    userErrors { field message } } }"""
+UPDATE = """mutation($id: ID!, $given: WebhookSubscriptionInput!) {
+  webhookSubscriptionUpdate(id: $id, webhookSubscription: $given) {
+    webhookSubscription { topic uri format includeFields name } userErrors { field message } } }"""
+DELETE = """mutation($id: ID!) { webhookSubscriptionDelete(id: $id) {
+  deletedWebhookSubscriptionId userErrors { field message } } }"""
+LIST = """query($topics: [WebhookSubscriptionTopic!], $uri: String, $after: String,
+  $sort: WebhookSubscriptionSortKeys) {
+  webhookSubscriptions(first: 2, topics: $topics, uri: $uri, sortKey: $sort, after: $after) {
+    nodes { id topic } pageInfo { hasNextPage endCursor } } }"""
+COUNT = "{ webhookSubscriptionsCount { count } }"
+HOOK = "https://example.com/hook"
+ADDRESS = ["webhookSubscription", "callbackUrl"]
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as started:
+        yield started
+
+
+@pytest.fixture
+def api(sandbox: StartedSandbox) -> Markets:
+    return Markets(sandbox)
+
+
+def _create(api: Markets, topic: str = "PRODUCTS_UPDATE", **given: Any) -> str:  # noqa: ANN401 - JSON
+    payload = api.call(CREATE, topic=topic, given=given)
+    assert payload["userErrors"] == []
+    return str(payload["webhookSubscription"]["id"])
+
+
+def _refusal(payload: dict[str, Any]) -> tuple[object, object]:
+    assert payload["webhookSubscription"] is None
+    (error,) = payload["userErrors"]
+    return error["field"], error["message"]
+
+
+def _set_price(sandbox: StartedSandbox, price: str) -> None:
+    assert sandbox.client.request("POST", f"/sandbox/variants/{RED}", {"price": price}).status == 200
+
+
+def _stats(sandbox: StartedSandbox) -> dict[str, int]:
+    found: dict[str, int] = sandbox.client.request("GET", "/sandbox/stats").body["webhooks"]
+    return found
+
+
+def test_a_subscription_shows_what_it_was_made_with(api: Markets) -> None:
+    given = {"uri": f"  {HOOK}\n", "includeFields": ["id"], "filter": "", "name": "prices"}
+    made = api.call(CREATE, topic="PRODUCTS_UPDATE", given=given)["webhookSubscription"]
+
+    assert (made["uri"], made["callbackUrl"], made["topic"]) == (HOOK, HOOK, "PRODUCTS_UPDATE")
+    assert (made["format"], made["filter"], made["name"]) == ("JSON", "", "prices")
+    assert (made["includeFields"], made["metafieldNamespaces"]) == (["id"], [])
+    assert made["endpoint"] == {"__typename": "WebhookHttpEndpoint", "callbackUrl": HOOK}
+    assert made["apiVersion"] == {"handle": "2026-10", "supported": True}
+    assert api.call("query($id: ID!) { node(id: $id) { id } }", id=made["id"]) == {"id": made["id"]}
+
+
+@pytest.mark.parametrize(
+    ("uri", "endpoint"),
+    [
+        (
+            "pubsub://my-project:my-topic",
+            {"__typename": "WebhookPubSubEndpoint", "pubSubProject": "my-project", "pubSubTopic": "my-topic"},
+        ),
+        (
+            "arn:aws:events:us-east-1::event-source/aws.partner/shopify.com/123/prices",
+            {
+                "__typename": "WebhookEventBridgeEndpoint",
+                "arn": "arn:aws:events:us-east-1::event-source/aws.partner/shopify.com/123/prices",
+            },
+        ),
+    ],
+)
+def test_other_kinds_of_endpoints_are_kept(api: Markets, uri: str, endpoint: dict[str, str]) -> None:
+    made = api.call(CREATE, topic="PRODUCTS_UPDATE", given={"uri": uri})
+
+    assert made["webhookSubscription"]["endpoint"] == endpoint
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        (None, "Address can't be blank"),
+        ("  \t ", "Address can't be blank"),
+        ("http://example.com/hook", "Address protocol http:// is not supported"),
+        ("ftp://example.com/hook", "Address protocol ftp:// is not supported"),
+        ("https://localhost/hook", "Address cannot be a Shopify or an internal domain"),
+        ("https://10.1.2.3/hook", "Address cannot be a Shopify or an internal domain"),
+        ("https://shop.myshopify.com/hook", "Address cannot be a Shopify or an internal domain"),
+        ("example.com/hook", "Address is invalid"),
+        ("https://", "Address is invalid"),
+        ("https://example.com/" + "a" * 70_000, "Address is too big (maximum is 64 KB)"),
+    ],
+)
+def test_an_address_that_webhooks_cannot_go_to_is_refused(api: Markets, uri: str | None, message: str) -> None:
+    assert _refusal(api.call(CREATE, topic="PRODUCTS_UPDATE", given={"uri": uri})) == (ADDRESS, message)
+    assert api.call(COUNT) == {"count": 0}
+
+
+def test_an_address_hears_of_a_topic_once(api: Markets) -> None:
+    _create(api, uri=HOOK)
+    other = _create(api, "PRODUCTS_DELETE", uri=HOOK)
+    third = _create(api, uri=f"{HOOK}/2")
+    taken = (ADDRESS, "Address for this topic has already been taken")
+
+    assert _refusal(api.call(CREATE, topic="PRODUCTS_UPDATE", given={"uri": HOOK})) == taken
+    assert _refusal(api.call(UPDATE, id=third, given={"uri": HOOK})) == taken
+    assert api.call(UPDATE, id=other, given={"uri": HOOK})["userErrors"] == []
+
+
+def test_an_update_changes_what_it_names_and_keeps_the_rest(api: Markets) -> None:
+    number = _create(api, uri=HOOK, includeFields=["id"], name="prices")
+
+    changed = api.call(UPDATE, id=number, given={"callbackUrl": f"{HOOK}/2"})["webhookSubscription"]
+    refused = api.call(UPDATE, id=number, given={"uri": "http://example.com"})
+
+    assert changed == {
+        "topic": "PRODUCTS_UPDATE",
+        "uri": f"{HOOK}/2",
+        "format": "JSON",
+        "includeFields": ["id"],
+        "name": "prices",
+    }
+    assert refused["webhookSubscription"] is None
+    assert api.call(LIST, uri=f"{HOOK}/2")["nodes"] == [{"id": number, "topic": "PRODUCTS_UPDATE"}]
+
+
+def test_what_does_not_exist_is_neither_changed_nor_deleted(api: Markets) -> None:
+    number = _create(api, uri=HOOK)
+
+    assert api.call(DELETE, id=number) == {"deletedWebhookSubscriptionId": number, "userErrors": []}
+    again = api.call(DELETE, id=number)
+    assert (again["deletedWebhookSubscriptionId"], again["userErrors"][0]["field"]) == (None, ["id"])
+    assert _refusal(api.call(UPDATE, id=number, given={"uri": HOOK})) == (
+        ["id"],
+        "Webhook subscription does not exist",
+    )
+    assert _create(api, uri=HOOK) != number
+
+
+def test_subscriptions_are_listed_page_by_page_and_filtered(api: Markets) -> None:
+    made = [_create(api, topic, uri=HOOK) for topic in ("PRODUCTS_UPDATE", "PRODUCTS_DELETE", "SHOP_UPDATE")]
+
+    first = api.call(LIST)
+    second = api.call(LIST, after=first["pageInfo"]["endCursor"])
+    chosen = api.call(LIST, topics=["SHOP_UPDATE", "ORDERS_CREATE"], sort="ID")
+
+    assert [each["id"] for each in first["nodes"] + second["nodes"]] == made
+    assert (first["pageInfo"]["hasNextPage"], second["pageInfo"]["hasNextPage"]) == (True, False)
+    assert [each["id"] for each in chosen["nodes"]] == [made[2]]
+
+
+def test_a_subscription_is_told_of_its_topic_under_its_name_with_its_fields(
+    api: Markets, sandbox: StartedSandbox, receiver: Receiver
+) -> None:
+    _create(api, uri=receiver.url, name="prices", includeFields=["id", "variants.price"])
+    _create(api, "SHOP_UPDATE", uri=receiver.url)
+    _create(api, uri=HOOK)
+    _set_price(sandbox, "5")
+    await_that(lambda: len(receiver.tries) == 1)
+
+    headers, body = receiver.tries[0]
+    assert json.loads(body) == {"id": SHIRT, "variants": [{"price": "5.00"}, {"price": "11.00"}]}
+    assert (headers["X-Shopify-Name"], headers["X-Shopify-Topic"]) == ("prices", "products/update")
+    assert _stats(sandbox)["queued"] == 1
+
+
+def test_an_update_moves_and_a_deletion_ends_the_sending(
+    api: Markets, sandbox: StartedSandbox, receiver: Receiver
+) -> None:
+    number = _create(api, uri=f"{receiver.url}/old")
+    api.call(UPDATE, id=number, given={"uri": f"{receiver.url}/new"})
+    _set_price(sandbox, "5")
+    await_that(lambda: len(receiver.tries) == 1)
+    api.call(DELETE, id=number)
+    _set_price(sandbox, "6")
+
+    assert _stats(sandbox)["queued"] == 1
+    assert "X-Shopify-Name" not in receiver.tries[0][0]
+
+
+def test_a_subscription_outlives_the_server(api: Markets, start: Starter) -> None:
+    with receiving() as receiver:
+        _create(api, uri=receiver.url)
+        again = start()
+        _set_price(again, "7")
+        await_that(lambda: len(receiver.tries) == 1)
+
+        assert receiver.prices() == ["7.00"]
+
+
+def test_after_eight_failed_retries_in_a_row_the_subscription_is_gone(start: Starter, receiver: Receiver) -> None:
+    sandbox = start(webhook_speed=1e6)
+    api = Markets(sandbox)
+    receiver.answers.extend([500] * (1 + courier.RETRIES))
+    failing = _create(api, uri=receiver.url)
+    kept = _create(api, "PRODUCTS_DELETE", uri=receiver.url)
+    _set_price(sandbox, "1")
+    await_that(lambda: _stats(sandbox)["subscriptions_deleted"] == 1)
+    _set_price(sandbox, "2")
+
+    assert api.call(LIST)["nodes"] == [{"id": kept, "topic": "PRODUCTS_DELETE"}]
+    assert failing not in [each["id"] for each in api.call(LIST)["nodes"]]
+    assert receiver.prices() == ["1.00"] * (1 + courier.RETRIES)
+    assert _stats(sandbox)["queued"] == 1
+
+
+def test_a_delivery_in_between_saves_the_subscription(start: Starter, receiver: Receiver) -> None:
+    sandbox = start(webhook_speed=5e4)
+    api = Markets(sandbox)
+    receiver.answers.extend([500] * courier.RETRIES)
+    _create(api, uri=receiver.url)
+    _set_price(sandbox, "1")
+    await_that(lambda: _stats(sandbox)["delivered"] == 1)
+
+    assert api.call(COUNT) == {"count": 1}
+
+
+def test_the_pauses_double_and_fill_four_hours() -> None:
+    pauses = [courier.pause_after(tries) for tries in range(1, courier.RETRIES + 1)]
+
+    assert sum(pauses) == pytest.approx(4 * 3600)
+    assert [later / earlier for earlier, later in pairwise(pauses)] == pytest.approx([2.0] * 7)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"topic": "products/create", "product": SHIRT}, {"id": SHIRT, "handle": "shirt"}),
+        ({"topic": "products/delete", "product": f"gid://shopify/Product/{SHIRT}"}, {"id": SHIRT}),
+        ({"topic": "app/uninstalled"}, {"myshopify_domain": "calibr-sandbox.myshopify.com"}),
+        ({"topic": "app/scopes_update", "current": ["read_products"]}, {"current": ["read_products"]}),
+        ({"topic": "customers/redact", "body": {"orders_to_redact": []}}, {"orders_to_redact": []}),
+        ({"topic": "customers/data_request"}, {"orders_requested": [299_938]}),
+        ({"topic": "shop/redact"}, {"shop_domain": "calibr-sandbox.myshopify.com"}),
+    ],
+)
+def test_what_nothing_causes_is_triggered(
+    sandbox: StartedSandbox, receiver: Receiver, given: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    sandbox.client.request("POST", "/sandbox/webhooks", {"topic": given["topic"], "url": receiver.url})
+
+    answer = sandbox.client.request("POST", "/sandbox/webhooks/trigger", given)
+    await_that(lambda: len(receiver.tries) == 1)
+
+    headers, body = receiver.tries[0]
+    assert answer.body == {"topic": given["topic"], "subscribers": 1}
+    assert headers["X-Shopify-Topic"] == given["topic"]
+    assert expected.items() <= json.loads(body).items()
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        ({"topic": "orders/create"}, 400),
+        ({"topic": "products/create"}, 400),
+        ({"topic": "products/create", "product": True}, 400),
+        ({"topic": "products/create", "product": 1}, 404),
+        ({"topic": "bulk_operations/finish", "operation": 1}, 404),
+        ({"topic": "app/scopes_update", "current": "read_products"}, 400),
+        ({"topic": "shop/redact", "body": []}, 400),
+    ],
+)
+def test_a_trigger_that_makes_no_sense_is_refused(
+    unchanged: StartedSandbox, given: dict[str, Any], status: int
+) -> None:
+    assert unchanged.client.request("POST", "/sandbox/webhooks/trigger", given).status == status
+
+
+def test_the_end_of_a_bulk_operation_is_told(api: Markets, receiver: Receiver) -> None:
+    _create(api, "BULK_OPERATIONS_FINISH", uri=receiver.url)
+    run = """mutation { bulkOperationRunQuery(query: "{ products { edges { node { id } } } }") {
+      bulkOperation { id } userErrors { message } } }"""
+    number = api.call(run)["bulkOperation"]["id"]
+    await_that(lambda: len(receiver.tries) == 1)
+
+    told = json.loads(receiver.tries[0][1])
+    assert (told["admin_graphql_api_id"], told["status"], told["type"]) == (number, "completed", "query")
+    assert told["error_code"] is None
+
+
+def test_an_answer_that_trickles_in_is_no_answer(api: Markets, sandbox: StartedSandbox) -> None:
+    """The five seconds are a total, however little by little a receiver writes."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    is_done = threading.Event()
+
+    def trickle() -> None:
+        peer, _ = listener.accept()
+        with peer:
+            while not is_done.is_set():
+                try:
+                    peer.sendall(b"H")
+                except OSError:
+                    return
+                time.sleep(0.2)
+
+    thread = threading.Thread(target=trickle, daemon=True)
+    thread.start()
+    began = time.monotonic()
+    try:
+        _create(api, uri=f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        _set_price(sandbox, "5")
+        await_that(lambda: _stats(sandbox)["failed_tries"] >= 1)
+    finally:
+        is_done.set()
+        listener.close()
+        thread.join()
+
+    assert 4 < time.monotonic() - began < 8
+
+
+def test_an_app_that_is_uninstalled_hears_of_it_and_loses_its_subscriptions(
+    api: Markets, sandbox: StartedSandbox, receiver: Receiver
+) -> None:
+    _create(api, "APP_UNINSTALLED", uri=receiver.url)
+    _create(api, uri=receiver.url)
+    for state in (False, False, True):
+        assert sandbox.client.request("POST", "/sandbox/app", {"installed": state}).status == 200
+    await_that(lambda: _stats(sandbox)["delivered"] == 1)
+    _set_price(sandbox, "5")
+
+    headers, body = receiver.tries[0]
+    assert headers["X-Shopify-Topic"] == "app/uninstalled"
+    assert json.loads(body)["myshopify_domain"] == "calibr-sandbox.myshopify.com"
+    assert _stats(sandbox)["queued"] == 1
+    assert sandbox.shop.store.fetch_value("SELECT count(*) FROM webhook_subscription") == 0
+
+
+def test_scopes_that_change_are_told_once(api: Markets, sandbox: StartedSandbox, receiver: Receiver) -> None:
+    _create(api, "APP_SCOPES_UPDATE", uri=receiver.url)
+    for _ in range(2):
+        sandbox.client.request("POST", "/sandbox/app", {"scopes": ["read_products"]})
+    await_that(lambda: _stats(sandbox)["delivered"] == 1)
+
+    told = json.loads(receiver.tries[0][1])
+    assert told["current"] == ["read_products"]
+    assert set(told["previous"]) > {"read_products", "write_products"}
+    assert _stats(sandbox)["queued"] == 1
