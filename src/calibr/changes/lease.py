@@ -62,6 +62,7 @@ class Lease:
         self._claim = claim
         self._until = claim.taken_at + claim.lease_s
         self._ended = threading.Event()
+        self._is_kept = False
         self._heart = threading.Thread(target=self._beat, name="lease", daemon=True)
 
     def __enter__(self) -> Self:
@@ -73,11 +74,17 @@ class Lease:
     ) -> None:
         self._ended.set()
         self._heart.join()
+        if self._is_kept:
+            return
         try:
             with self._session() as session:
                 release_lease(session, self._claim.change_id, self.fence)
         except SQLAlchemyError as failure:  # it ends by itself
             self._warn("lease.not_released", failure)
+
+    def keep(self) -> None:
+        """Do not give the lease back at the end: nobody else begins until it ends by itself."""
+        self._is_kept = True
 
     def lock(self, session: Session) -> ChangeState:
         """Begin a transaction of the worker: lock the change and return its state. Raises LeaseLost."""

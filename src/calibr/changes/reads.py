@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Select, and_, func, literal_column, or_, select, text, tuple_
+from sqlalchemy import ColumnElement, RowMapping, Select, and_, exists, func, literal_column, or_, select, text, tuple_
 
 from calibr.catalog import ProductLabel, product_labels
 from calibr.changes.lifecycle import OPEN_ITEM_STATES, ChangeState, ItemState
 from calibr.changes.model import Item, ItemKey, Price, PriceChange, Progress
 from calibr.changes.repository import CHANGE_COLUMNS, change_from, get_change
-from calibr.changes.tables import price_change, price_change_item
+from calibr.changes.tables import bulk_write, price_change, price_change_item
 from calibr.core.errors import NotFound
 from calibr.core.ids import PriceChangeId, PriceListId, ProductId
 from calibr.db import Session
@@ -31,6 +31,7 @@ _ITEM = price_change_item.c
 _NOTABLE_VERDICTS = (Verdict.BLOCKED, Verdict.CLAMPED)
 _TOLD_STATES = (ItemState.DRIFTED, ItemState.REJECTED, ItemState.NOOP)
 _WORK = (ChangeState.PREVIEWING, ChangeState.APPLYING, ChangeState.ABORTING)
+_HAS_OPEN_FILES = exists().where(bulk_write.c.change_id == price_change.c.id, bulk_write.c.ended_at.is_(None))
 
 _NO_SORT = text("select set_config('enable_sort', 'off', true)")
 
@@ -63,11 +64,14 @@ def list_rollbacks(session: Session, change_id: PriceChangeId) -> list[PriceChan
 
 
 def list_work(session: Session) -> list[tuple[PriceChangeId, ChangeState]]:
-    """The changes that wait for a worker: a preview or an apply run to be done, and nobody at it."""
+    """The changes that wait for a worker, and nobody at it: a preview or an apply run to be done.
+
+    A paused one does if files of it are still at the store: they must be called back, and settled.
+    """
     column = price_change.c
     wanted = (
         select(column.id, column.state)
-        .where(column.state.in_(_WORK))
+        .where(or_(column.state.in_(_WORK), and_(column.state == ChangeState.PAUSED, _HAS_OPEN_FILES)))
         .where(or_(column.lease_until.is_(None), column.lease_until < func.clock_timestamp()))
         .order_by(column.id)
     )

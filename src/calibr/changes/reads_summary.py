@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping, Select, TextClause, select, text
 
 from calibr.catalog import product_labels
-from calibr.changes.lifecycle import ItemState
+from calibr.changes.lifecycle import OPEN_ITEM_STATES
 from calibr.changes.summary import EDGES_BP, MOVERS, STAYS, ItemGroup, Mover, Sums
 from calibr.changes.tables import price_change_item
 from calibr.core.ids import PriceChangeId, PriceListId, ProductId
@@ -82,10 +82,10 @@ def labeled(session: Session, movers: Iterable[Mover]) -> list[dict[str, Any]]:
 
 
 def products_to_write(change_id: PriceChangeId, price_list_id: PriceListId) -> Select[tuple[UUID]]:
-    """The products whose price an apply run would write, as a statement to be built upon."""
+    """The products whose price an apply run would (still) write, as a statement to be built upon."""
     item = price_change_item.c
     return select(item.product_id).where(
-        item.change_id == change_id, item.price_list_id == price_list_id, item.state == ItemState.PENDING
+        item.change_id == change_id, item.price_list_id == price_list_id, item.state.in_(OPEN_ITEM_STATES)
     )
 
 

@@ -11,7 +11,10 @@ from calibr.changes.repository_items import Lot
 from calibr.db import Session
 
 NEVER_STARTED = "never_started"
-"""The status of a file that the store never heard of."""
+"""The status of a file that the store does not show although all requests for it are over."""
+
+REFUSED = "refused"
+"""The status of a file that the store certainly did not take."""
 
 FORGOTTEN = "forgotten"
 """The status of a file that the store no longer knows, long after it must have been over."""
@@ -41,13 +44,21 @@ _OPEN = text("""
   select id, layout, created_at, operation_id from calibr.bulk_write
   where change_id = :change and price_list_id = :list and ended_at is null order by created_at, id
 """)
+# The longest that a request can lie about before a store gets at it is nobody's promise; a day is.
+_UNSEEN = text("""
+  select id, layout, created_at, operation_id from calibr.bulk_write
+  where change_id = :change and price_list_id = :list and status = 'never_started'
+    and created_at > clock_timestamp() - interval '1 day'
+  order by created_at, id
+""")
+_REOPEN = text("update calibr.bulk_write set ended_at = null, status = null, operation_id = :operation where id = :id")
 _STARTED = text("update calibr.bulk_write set operation_id = :operation where id = :id and operation_id is null")
 _END = text("update calibr.bulk_write set ended_at = clock_timestamp(), status = :status where id = :id")
 # Whoever judges a file takes its rows over, so that a worker that wakes up late settles none of them.
 _TAKE = text("""
   update calibr.price_change_item i
   set fence = :fence, lease_until = clock_timestamp() + make_interval(secs => :lease_s)
-  where i.change_id = :change and i.price_list_id = :list and i.bulk_id = :bulk and i.state = 'sending'
+  where i.bulk_id = :bulk and i.state = 'sending'
   returning i.*
 """)
 
@@ -61,6 +72,22 @@ def add_bulk(session: Session, lot: Lot, bulk_id: UUID, rows: int, layout: bytes
 def open_bulks(session: Session, lot: Lot) -> Sequence[BulkFile]:
     """Files that are not over as far as is known, oldest first."""
     return [BulkFile(**row) for row in session.execute(_OPEN, lot.names()).mappings()]
+
+
+def unseen_bulks(session: Session, lot: Lot) -> Sequence[BulkFile]:
+    """Files that were given up because the store did not show them: they may still turn up."""
+    return [BulkFile(**row) for row in session.execute(_UNSEEN, lot.names()).mappings()]
+
+
+def reopen_bulk(session: Session, bulk_id: UUID, operation_id: str) -> None:
+    """A file turned up after it was given up."""
+    session.execute(_REOPEN, {"id": bulk_id, "operation": operation_id})
+
+
+def has_open_bulks(session: Session, change_id: UUID) -> bool:
+    """Whether any file of the change may still be written."""
+    wanted = text("select exists(select from calibr.bulk_write where change_id = :change and ended_at is null)")
+    return bool(session.execute(wanted, {"change": change_id}).scalar())
 
 
 def note_operation(session: Session, bulk_id: UUID, operation_id: str) -> None:

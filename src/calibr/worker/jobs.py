@@ -33,6 +33,7 @@ KIND_OF_STATE = MappingProxyType({
     ChangeState.PREVIEWING: JobKind.PREVIEW,
     ChangeState.APPLYING: JobKind.APPLY,
     ChangeState.ABORTING: JobKind.APPLY,
+    ChangeState.PAUSED: JobKind.APPLY,
 })  # fmt: skip
 
 

@@ -5,8 +5,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from journeys import Journey
+from sqlalchemy import text
 from stores import FakeConnector, FakeStore, Shop
 
+from calibr.changes.lifecycle import ChangeState
+from calibr.changes.model import Item
+from calibr.changes.reads import list_items
 from calibr.connectors.port import (
     BulkStart,
     BulkView,
@@ -18,6 +23,8 @@ from calibr.connectors.port import (
     WriteResult,
 )
 from calibr.core.ids import ConnectionId
+
+PRODUCTS = 20
 
 
 @dataclass
@@ -40,6 +47,7 @@ class BulkDesk(BulkWriter):
     """The port of files over a `FakeStore`; the hooks make it fail. Lives as long as the store does."""
 
     store: FakeStore
+    least_rows: int = 4
     most_rows: int = 100
     bit: int = 4
     on_start: Callable[[str], BulkStart | None] = lambda _tag: None
@@ -139,3 +147,28 @@ def with_files(shop: Shop) -> BulkShop:
     return BulkShop(
         shop.context, shop.connection_id, shop.price_list_id, shop.product_ids, shop.store, desk=BulkDesk(shop.store)
     )
+
+
+class CrashError(Exception):
+    """The process is gone."""
+
+
+def finish(journey: Journey) -> ChangeState:
+    """Run again and again, as workers do, until the change is over."""
+    state = journey.change.state
+    for _ in range(20):
+        if state not in {ChangeState.APPLYING, ChangeState.ABORTING}:
+            break
+        state = journey.run().state
+    return state
+
+
+def items_of(journey: Journey) -> list[Item]:
+    with journey.database.session(journey.author) as session:
+        return list(list_items(session, journey.id, limit=500))
+
+
+def files_of(journey: Journey) -> list[tuple[str | None, str | None]]:
+    wanted = text("select operation_id, status from calibr.bulk_write where change_id = :id order by created_at, id")
+    with journey.database.session(journey.author) as session:
+        return [tuple(row) for row in session.execute(wanted, {"id": journey.id})]

@@ -33,6 +33,10 @@ class Breaker:
         """Why the run must stop; None while it may go on."""
         return self._reason
 
+    def trip(self, reason: CalibrError) -> None:
+        """End the run: what waits for the store waits no longer."""
+        self._reason = self._reason or reason
+
     def succeeded(self, call: Call) -> None:
         """A call was answered."""
         with self._lock:

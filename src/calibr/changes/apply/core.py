@@ -44,17 +44,19 @@ class Remote(Protocol):
 
 def run_batch(store: ItemStore, remote: Remote, settings: ApplySettings, items: Sequence[ClaimedItem]) -> None:
     """Take a batch as far as it goes. Raises LeaseLost, and leaves the items to whoever took over."""
-    sent = make_ready(store, remote, settings, items)
+    sent = make_ready(store, settings, items, remote.read(items))
     if sent:
         results = remote.write(sent)
         settle_sent(store, settings, sent, results, remote.read(sent) or {})
 
 
 def make_ready(
-    store: ItemStore, remote: Remote, settings: ApplySettings, items: Sequence[ClaimedItem]
+    store: ItemStore, settings: ApplySettings, items: Sequence[ClaimedItem], seen: Mapping[str, RemotePrice] | None
 ) -> list[ClaimedItem]:
-    """Read the store, settle what needs no writing, and mark the rest as sent: it is returned, and must be sent now."""
-    seen = remote.read(items)
+    """Settle what needs no writing, and mark the rest as sent: it is returned, and must be sent now.
+
+    `seen` is what the store asks now for all of them; None if it did not answer.
+    """
     if seen is None:
         store.settle(lambda _: [Decision(item, _postponed(item), code="store_unreadable") for item in items])
         return []
@@ -72,9 +74,11 @@ def settle_sent(
     sent: Sequence[ClaimedItem],
     results: Mapping[str, WriteResult],
     shown: Mapping[str, RemotePrice],
+    *,
+    is_late: bool = False,
 ) -> None:
-    """Settle what was sent by what the store answered, and by what it shows since then."""
-    store.settle(lambda _: [_after_sending(settings, item, results, shown) for item in sent])
+    """Settle what was sent by what the store answered, and by what it shows since then; `is_late`: long since then."""
+    store.settle(lambda _: [_after_sending(settings, item, results, shown, is_late=is_late) for item in sent])
 
 
 def _postponed(item: ClaimedItem) -> ItemState:
@@ -83,11 +87,16 @@ def _postponed(item: ClaimedItem) -> ItemState:
 
 
 def _after_sending(
-    settings: ApplySettings, item: ClaimedItem, results: Mapping[str, WriteResult], shown: Mapping[str, RemotePrice]
+    settings: ApplySettings,
+    item: ClaimedItem,
+    results: Mapping[str, WriteResult],
+    shown: Mapping[str, RemotePrice],
+    *,
+    is_late: bool,
 ) -> Decision:
     """A row without an answer is left alone for as long as the store may still be at work on it."""
     result = results.get(item.external_id or "")
-    decision = after_writing(item, result, shown.get(item.external_id or ""))
+    decision = after_writing(item, result, shown.get(item.external_id or ""), is_late=is_late)
     if decision.target is ItemState.UNKNOWN and (result is None or result.outcome is WriteOutcome.UNKNOWN):
         return replace(decision, retry_after_s=ceil(settings.margin_s))
     return decision

@@ -99,22 +99,26 @@ def _not_yet_written(item: ClaimedItem, observed: Price, permission: Permission,
     return Decision(item, ItemState.SENDING, observed)
 
 
-def after_writing(item: ClaimedItem, result: WriteResult | None, read_back: RemotePrice | None) -> Decision:
+def after_writing(
+    item: ClaimedItem, result: WriteResult | None, read_back: RemotePrice | None, *, is_late: bool = False
+) -> Decision:
     """Decide by the store's answer to the write and by what it shows right after it (None: it could not be read).
 
-    A missing answer, and an answer that the store does not confirm, leave the item `unknown`.
+    A missing answer, and an answer that the store does not confirm, leave the item `unknown`. But an old price that is
+    read late after the store said that it wrote (`is_late`) was put back by somebody: that is drift like any other.
     """
     observed = None if read_back is None else price_of(read_back)
     outcome = WriteOutcome.UNKNOWN if result is None else result.outcome
     code, message = (None, None) if result is None else (result.code, result.message)
-    if outcome is WriteOutcome.REJECTED:
+    if outcome is WriteOutcome.REJECTED and observed != item.after:
         return _rejected(item, code or "rejected", message or "the store refused the price", observed)
     if outcome is WriteOutcome.RETRY:
         wait = None if result is None else result.retry_after_s
         return Decision(item, ItemState.RETRY_WAIT, observed, code=code, message=message, retry_after_s=wait)
     if observed == item.after:
         return Decision(item, ItemState.APPLIED, observed, changed=True)
-    if outcome is WriteOutcome.UNKNOWN or observed is None or observed == item.before:
+    is_put_back = is_late and outcome is WriteOutcome.WRITTEN
+    if outcome is WriteOutcome.UNKNOWN or observed is None or (observed == item.before and not is_put_back):
         return Decision(item, ItemState.UNKNOWN, observed, code=code, message=message)
     return Decision(item, ItemState.DRIFTED, observed, changed=True)
 

@@ -26,17 +26,28 @@ Moved = Counter[ItemState]
 """Net change of the number of items in each state."""
 
 
+CALLED_BACK = "called_back"
+"""The code of a row that stood in a file which we called back before the store came to it."""
+NO_ATTEMPTS = frozenset({THROTTLED, CALLED_BACK})
 OnMarked = Callable[[Session, Sequence[ClaimedItem]], None]
 """Called with what is marked as sent, in the same transaction."""
 
 
+def _nothing_else(_session: Session) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class SqlItemStore:
-    """See `core.ItemStore`. Items that go in a file carry its id `bulk_id`, and `on_marked` notes the file."""
+    """See `core.ItemStore`. Items that go in a file carry its id `bulk_id`, and `on_marked` notes the file.
+
+    `also` is done in the transaction of each settlement.
+    """
 
     run: StoreRun
     bulk_id: UUID | None = None
     on_marked: OnMarked | None = None
+    also: Callable[[Session], None] = _nothing_else
 
     def settle(self, decide: Decide) -> list[ClaimedItem]:
         """Decide under the lock of the change; write decisions, mark what is about to be sent."""
@@ -54,6 +65,7 @@ class SqlItemStore:
             if sent and self.on_marked is not None:
                 self.on_marked(session, sent)
             _count(run, session, _moved((item.state, ItemState.SENDING) for item in sent))
+            self.also(session)
         _tell(run, moved)
         return [replace(item, state=ItemState.SENDING, attempt=item.attempt + 1) for item in sent]
 
@@ -93,7 +105,7 @@ def _settlement(run: StoreRun, decision: Decision, event_id: EventId | None) -> 
         delay_s=delay,
         error=said or None,
         event_id=event_id,
-        is_attempt=decision.code != THROTTLED,
+        is_attempt=decision.code not in NO_ATTEMPTS,
     )
 
 

@@ -21,6 +21,7 @@ from calibr.changes.repository import move_counts
 from calibr.changes.repository_bulk import BulkFile, open_bulks
 from calibr.changes.repository_items import claim_due, claim_fresh, waiting
 from calibr.connectors.port import BulkWriter, WritePath
+from calibr.core.errors import Conflict
 from calibr.core.ids import ProductId
 from calibr.db import Session
 
@@ -47,46 +48,68 @@ def work_through(run: StoreRun, stop: threading.Event, writer: BulkWriter | None
     raised, after the other batches in flight have ended.
     """
     files = None if writer is None else BulkFiles(run, writer, stop, partial(_items, run))
-    flying: set[Future[None]] = set()
     with ThreadPoolExecutor(max(run.settings.parallel_batches, MOST_FILES), "apply") as pool:
-        if files is not None:
-            flying |= {pool.submit(files.follow, file) for file in _left_behind(run)}
-        while not _must_end(run, stop):
-            flying = _landed(flying, below=1 if run.breaker.pause_s() else run.pace.batches)
-            if stop.wait(run.breaker.pause_s()) or _must_end(run, stop):
-                break
-            in_files = files is not None and path is WritePath.BULK
-            claimed = _claim(run, writer.most_rows if writer is not None and in_files else run.pace.batch_size)
-            if claimed.items and files is not None and in_files and len(claimed.items) > run.pace.batch_size:
-                flying.add(pool.submit(files.send, claimed.items))
-            elif claimed.items:
-                flying.add(pool.submit(run_batch, SqlItemStore(run), run, run.settings, claimed.items))
-            elif flying:
-                flying = _landed(flying, below=len(flying))
-            elif claimed.wait_s is None:
-                break
-            else:
-                stop.wait(min(claimed.wait_s, LONGEST_NAP_S))
-        _landed(flying, below=1)
+        flying: set[Future[None]] = set()
+        try:
+            if files is not None:
+                flying |= {pool.submit(files.follow, file) for file in _left_behind(run, files)}
+            _work(run, stop, pool, flying, files, path)
+        except BaseException:
+            # Files at the store would be waited for, however long that takes; the next run does that.
+            run.breaker.trip(Conflict("apply.run_broke_off", "another part of the run failed"))
+            raise
+
+
+def _work(
+    run: StoreRun,
+    stop: threading.Event,
+    pool: ThreadPoolExecutor,
+    flying: set[Future[None]],
+    files: BulkFiles | None,
+    path: WritePath,
+) -> None:
+    in_files = files if path is WritePath.BULK else None
+    while not _must_end(run, stop):
+        flying = _landed(flying, below=1 if run.breaker.pause_s() else run.pace.batches)
+        if stop.wait(run.breaker.pause_s()) or _must_end(run, stop):
+            break
+        claimed = _claim(run, run.pace.batch_size if in_files is None else in_files.writer.most_rows)
+        if claimed.items and in_files is not None and len(claimed.items) >= in_files.writer.least_rows:
+            flying.add(pool.submit(in_files.send, claimed.items))
+        elif claimed.items:
+            flying.add(pool.submit(run_batch, SqlItemStore(run), run, run.settings, claimed.items))
+        elif flying:
+            nap_s = None if claimed.wait_s is None else min(claimed.wait_s, LONGEST_NAP_S)
+            flying = _landed(flying, below=len(flying), at_most_s=nap_s)
+        elif claimed.wait_s is not None:
+            stop.wait(min(claimed.wait_s, LONGEST_NAP_S))
+        elif late := [] if files is None else files.turned_up():
+            flying |= {pool.submit(files.follow, file) for file in late} if files is not None else set()
+        else:
+            break
+    _landed(flying, below=1)
 
 
 def _must_end(run: StoreRun, stop: threading.Event) -> bool:
     return stop.is_set() or run.breaker.reason is not None
 
 
-def _landed(flying: set[Future[None]], *, below: int) -> set[Future[None]]:
+def _landed(flying: set[Future[None]], *, below: int, at_most_s: float | None = None) -> set[Future[None]]:
     """Wait until fewer than `below` batches are in flight; raise what one of them raised."""
     while len(flying) >= below and flying:
-        done, flying = wait(flying, return_when=FIRST_COMPLETED)
+        done, flying = wait(flying, at_most_s, FIRST_COMPLETED)
+        if not done:
+            break
         for batch in done:
             batch.result()
     return flying
 
 
-def _left_behind(run: StoreRun) -> Sequence[BulkFile]:
+def _left_behind(run: StoreRun, files: BulkFiles) -> Sequence[BulkFile]:
+    late = files.turned_up()
     with run.session() as session:
         run.lease.lock(session)
-        return open_bulks(session, run.lot)
+        return [*late, *(file for file in open_bulks(session, run.lot) if file.id not in {each.id for each in late})]
 
 
 def _claim(run: StoreRun, limit: int) -> _Claimed:

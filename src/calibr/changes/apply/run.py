@@ -22,6 +22,7 @@ from calibr.changes.lifecycle import ChangeState
 from calibr.changes.model import PriceChange
 from calibr.changes.reads_summary import products_to_write
 from calibr.changes.repository import get_change
+from calibr.changes.repository_bulk import has_open_bulks
 from calibr.changes.repository_items import Lot
 from calibr.changes.seal import recompute_root
 from calibr.changes.transition import with_story
@@ -61,7 +62,11 @@ def run_apply(
     """
     with database.session(context, role=Role.WORKER) as session:
         context = with_story(context, get_change(session, change_id))
-    lease = take(database, context, change_id, {ChangeState.APPLYING, ChangeState.ABORTING}, settings.lease_s)
+        # A paused change whose files are still at a store has work: to call them back, and to settle what they wrote.
+        states = {ChangeState.APPLYING, ChangeState.ABORTING}
+        if has_open_bulks(session, change_id):
+            states.add(ChangeState.PAUSED)
+    lease = take(database, context, change_id, states, settings.lease_s)
     if lease is not None:
         with lease:
             try:
@@ -87,10 +92,11 @@ class _Apply:
         change, price_lists = self._plan(change_id)
         log = structlog.get_logger().bind(change_id=str(change_id), fence=self._lease.fence)
         log.info("price_change.apply_run_started", state=str(change.state))
-        broken = self._broken_plan(change)
+        # Only an applying change sends anything; the others see through what is at the store.
+        broken = self._broken_plan(change) if change.state is ChangeState.APPLYING else None
         if broken is not None:
             log.error("price_change.plan_refused", code=broken.code)
-            self._stop(ending, broken)
+            self._stop(ending, change_id, broken)
             return
         try:
             for price_list in price_lists:
@@ -99,15 +105,18 @@ class _Apply:
             raise
         except CalibrError as error:
             log.warning("price_change.apply_run_stopped", code=error.code, error=error.message)
-            self._stop(ending, error)
+            self._stop(ending, change_id, error)
             return
         ended = ending.finish()
         log.info("price_change.apply_run_ended", state=None if ended is None else str(ended.state))
 
-    def _stop(self, ending: Ending, error: CalibrError) -> None:
+    def _stop(self, ending: Ending, change_id: PriceChangeId, error: CalibrError) -> None:
         """End the change for what can never go on (Conflict), as far as nothing is open; else pause it."""
         if not isinstance(error, Conflict) or ending.finish(error) is None:
             ending.pause(error)
+            with self._database.session(self._context, role=Role.WORKER) as session:
+                if has_open_bulks(session, change_id):
+                    self._lease.keep()  # the next run, which calls them back, must not follow at once
 
     def _plan(self, change_id: PriceChangeId) -> tuple[PriceChange, list[PriceList]]:
         with self._database.session(self._context, role=Role.WORKER) as session:

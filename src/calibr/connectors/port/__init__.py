@@ -177,6 +177,8 @@ class BulkWriter(Protocol):
     All calls raise `core.errors.Upstream` as those of a connector do, and take no longer than its `request_timeout_s`.
     """
 
+    least_rows: int
+    """Fewer rows are not worth a file."""
     most_rows: int
     """How many rows one file should have at most."""
 

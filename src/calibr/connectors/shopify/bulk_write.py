@@ -35,20 +35,24 @@ from calibr.connectors.shopify.shapes import as_count, as_list, as_object, as_te
 from calibr.connectors.shopify.upload import stage
 from calibr.connectors.shopify.writes import INVALID_ROW, by_product, mismatch, refusals, update_variables
 
+LEAST_ROWS: Final = 100
+"""Below that nobody waits for a file: the path by calls is over before the store has looked at one."""
+
 MOST_ROWS: Final = 2_500
 """Rows of one file. Reading their prices beforehand takes 25 s on the smallest plan: what is read must not grow old."""
 
 SLOT_WAIT_S: Final = 5
-CLOCKS_APART: Final = timedelta(hours=1)
+CLOCKS_APART: Final = timedelta(days=1)
 """How far the store's clock may be from ours when an operation is looked for."""
 
 _BUSY: Final = frozenset({"OPERATION_IN_PROGRESS", "LIMIT_REACHED"})
-_UNDER_WAY: Final = frozenset({"CREATED", "RUNNING", "CANCELING"})
+_OVER: Final = frozenset({"COMPLETED", "CANCELED", "FAILED", "EXPIRED"})
 
 
 class BulkPriceWriter:
     """See `connectors.port.BulkWriter`. Thread-safe."""
 
+    least_rows: int = LEAST_ROWS
     most_rows: int = MOST_ROWS
 
     def __init__(self, client: ShopifyClient, currency: ShopCurrency) -> None:
@@ -66,7 +70,7 @@ class BulkPriceWriter:
             if any(write.currency != told for line in lines for write in line):
                 refused = mismatch(next(w for line in lines for w in line if w.currency != told), told)
                 return BulkStart(WriteOutcome.REJECTED, None, refused.code, refused.message)
-            path = stage(self._client, f"calibr-{tag}.jsonl", _file(lines), until)
+            path = _staged(self._client, f"calibr-{tag}.jsonl", _file(lines), until)
             variables = {"mutation": mutation(tag), "path": path, "tag": f"calibr-{tag}"}
             data = self._client.call(START_BULK_MUTATION, variables, rows=0, until=until)
         except CallError as error:
@@ -108,8 +112,10 @@ class BulkPriceWriter:
         refused = refusals(writes)
         found = {write.external_id: _unknown(write) for write in writes} | refused
         lines = lines_of(writes)
+        seen: set[int] = set()
         for number, payload in self._payloads(view):
-            if 0 <= number < len(lines):
+            if number < len(lines) and number not in seen:
+                seen.add(number)
                 found |= {result.external_id: result for result in _judged(lines[number], payload)}
         return [found[write.external_id] for write in writes]
 
@@ -121,10 +127,13 @@ class BulkPriceWriter:
             download(self._client, view.result_url, path, view.result_size, _tell_nobody)
             with path.open("rb") as file:
                 for line in file:
-                    row = as_object(orjson.loads(line), "line of the result file")
+                    try:
+                        row = as_object(orjson.loads(line), "line of the result file")
+                        number = as_count(row.get("__lineNumber"), "__lineNumber")
+                    except (orjson.JSONDecodeError, CallError):
+                        continue
                     data = row.get("data")
-                    payload = data.get("productVariantsBulkUpdate") if isinstance(data, Mapping) else None
-                    yield as_count(row.get("__lineNumber"), "__lineNumber"), payload
+                    yield number, data.get("productVariantsBulkUpdate") if isinstance(data, Mapping) else None
 
     def _ask(self, document: Document, variables: Mapping[str, Any], rows: int) -> dict[str, Any]:
         return self._client.insist(document, variables, rows=rows, until=self._until())
@@ -146,6 +155,15 @@ def lines_of(writes: Sequence[PriceWrite]) -> list[Sequence[PriceWrite]]:
 def mutation(tag: str) -> str:
     """Return the mutation of both paths, under a name that tells which file it belongs to."""
     return UPDATE_PRICES.text.strip().replace(UPDATE_PRICES.name, _name(tag), 1)
+
+
+def _staged(client: ShopifyClient, name: str, content: bytes, until: float) -> str:
+    """Upload; whatever becomes of it, it has written no price."""
+    try:
+        return stage(client, name, content, until)
+    except CallError as error:
+        error.maybe_executed = False
+        raise
 
 
 def _name(tag: str) -> str:
@@ -182,7 +200,7 @@ def _view(operation: Mapping[str, Any]) -> BulkView:
     return BulkView(
         operation_id=as_text(operation.get("id"), "bulkOperation.id"),
         status=status,
-        is_over=status not in _UNDER_WAY,
+        is_over=status in _OVER,
         objects=as_count(operation.get("objectCount"), "bulkOperation.objectCount"),
         result_url=None if url is None else as_text(url, "bulkOperation.url"),
         result_size=None if size is None else as_count(size, "bulkOperation.fileSize"),

@@ -216,7 +216,9 @@ class ShopifyClient:
         ways = {"trace": _LastLook(self.throttle.clock, until)}
         with _translated(None):
             files = {"file": (name, content, "text/jsonl")}
-            return self._http.post(url, data=dict(fields), files=files, extensions=ways).status_code
+            with self._http.stream("POST", url, data=dict(fields), files=files, extensions=ways) as response:
+                self._read_body(response, until + self.times.answer_s)
+                return response.status_code
 
     def _exchange(self, document: Document, body: bytes, until: float, token: Held) -> Answer:
         started = self.throttle.clock()

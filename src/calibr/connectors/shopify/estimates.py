@@ -8,7 +8,7 @@ from typing import Final
 from calibr.connectors.port import Estimate, WritePath
 from calibr.connectors.shopify.batches import MAX_ARRAY
 from calibr.connectors.shopify.bucket import BucketView
-from calibr.connectors.shopify.bulk_write import MOST_ROWS
+from calibr.connectors.shopify.bulk_write import LEAST_ROWS, MOST_ROWS
 from calibr.connectors.shopify.costs import CostBook
 from calibr.connectors.shopify.documents import BULK_OPERATION, PRICES, STAGE_UPLOAD, START_BULK_MUTATION, UPDATE_PRICES
 
@@ -18,8 +18,6 @@ TYPICAL_LATENCY_S: Final = 0.3
 READS_PER_ROW: Final = 2
 """Each row is read before it is written and read back afterwards, on either path."""
 
-BULK_FROM_ROWS: Final = 100
-"""Below that nobody waits for a file: the path by calls is over before the store has looked at one."""
 FILES_AT_ONCE: Final = 4
 LOOKS_PER_FILE: Final = 10
 LINES_PER_S: Final = 20.0
@@ -51,7 +49,7 @@ def estimate(rows_per_group: Sequence[int], costs: CostBook, pace: Pace, forced:
     by_calls, by_files = _by_calls(rows_per_group, costs, pace), _by_files(rows_per_group, costs, pace)
     if forced is not None:
         return by_files if forced is WritePath.BULK else by_calls
-    pays = sum(rows_per_group) >= BULK_FROM_ROWS and by_files.seconds < by_calls.seconds
+    pays = sum(rows_per_group) >= LEAST_ROWS and by_files.seconds < by_calls.seconds
     return by_files if pays else by_calls
 
 

@@ -45,7 +45,7 @@ def judge(writes: Sequence[PriceWrite], payload: object) -> list[WriteResult]:
     answer = as_object(payload, "productVariantsBulkUpdate")
     complaints = _read_complaints(as_list(answer.get("userErrors"), "userErrors"), len(writes))
     currency = writes[0].currency
-    nodes = (node for node in answer.get("productVariants") or () if node is not None)
+    nodes = (node for node in as_list(answer.get("productVariants") or [], "productVariants") if node is not None)
     shown = {price.external_id: price for node in nodes if (price := read_price(node, currency)) is not None}
     return [
         _judge_row(write, shown.get(write.external_id), complaints.by_row.get(row), complaints.of_call)
