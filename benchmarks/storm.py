@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import http.client
+import json
 import random
 import threading
 import time
@@ -14,8 +15,6 @@ from itertools import count
 from typing import Final
 from urllib.parse import urlsplit
 from uuid import UUID
-
-import orjson
 
 from calibr_sandbox.config import DEFAULT_WEBHOOK_SECRET
 from calibr_sandbox.endpoint import Shop
@@ -64,7 +63,8 @@ def brew(shop: Shop, variants: Sequence[int], *, deliveries: int, seed: int) -> 
         variant = chance.choice(variants)
         price = before[variant] if turn % EDITED_BACK == 0 else f"{chance.randrange(100, 99_999) / 100:.2f}"
         (row,) = apply_edits(shop.store, [Edit(str(variant), {"price": price})], "storm")
-        genuine.append(_signed(orjson.dumps(product_body(shop.store, row.product_id)), chance))
+        body = json.dumps(product_body(shop.store, row.product_id)).encode()
+        genuine.append(_signed(body, chance))
     storm = genuine + chance.choices(genuine, k=repeated)
     storm += [_forged(chance.choice(genuine), chance) for _ in range(forged)]
     chance.shuffle(storm)

@@ -12,40 +12,20 @@ from calibr_sandbox.config import SandboxConfig
 from calibr_sandbox.control_http import BadInputError, guarded, json_object
 from calibr_sandbox.grants import Grant
 from calibr_sandbox.session_token import Audience, make_session_token
-from calibr_sandbox.webhook_body import scopes_body, shop_body
 from calibr_sandbox.webhooks import Webhooks
 
 _FLAGS: Final = {"permitted": "is_permitted", "consents": "consents"}
 
 
-class AppNews:
-    """Webhooks to the app about itself."""
-
-    def __init__(self, config: SandboxConfig, currency: str, webhooks: Webhooks) -> None:
-        """Send them this way, for a shop with this currency."""
-        self._config = config
-        self._currency = currency
-        self._webhooks = webhooks
-
-    def uninstalled(self) -> None:
-        """Say that the app is gone from the shop."""
-        self._webhooks.tell("app/uninstalled", shop_body(self._config, self._currency))
-
-    def scopes_changed(self, previous: tuple[str, ...], current: tuple[str, ...]) -> None:
-        """Say which scopes the app had and has, if that is not the same."""
-        if set(previous) != set(current):
-            self._webhooks.tell("app/scopes_update", scopes_body(list(previous), list(current)))
-
-
 class AppControl:
     """The handlers, on one shop."""
 
-    def __init__(self, config: SandboxConfig, access: Access, clock: SandboxClock, news: AppNews) -> None:
-        """Work on this app and this clock; `news` tells the app of what the merchant does."""
+    def __init__(self, config: SandboxConfig, access: Access, clock: SandboxClock, webhooks: Webhooks) -> None:
+        """Work on this app and this clock, and tell of what happens to the app."""
+        self._webhooks = webhooks
         self._config = config
         self._access = access
         self._clock = clock
-        self._news = news
 
     def routes(self) -> list[Route]:
         """List the routes."""
@@ -80,16 +60,19 @@ class AppControl:
         for name in ("installed", *_FLAGS):
             if name in body and not isinstance(body[name], bool):
                 raise BadInputError(f"{name}: {body[name]!r} is neither true nor false")
+        before = self._access.app.scopes
         if "scopes" in body:
-            previous = self._access.app.scopes
             self._access.app.set_scopes(body["scopes"])
-            self._news.scopes_changed(previous, self._access.app.scopes)
+        if set(self._access.app.scopes) != set(before):
+            self._webhooks.scopes_changed(before, self._access.app.scopes)
         self._access.app.set_flags(**{field: body[name] for name, field in _FLAGS.items() if name in body})
         if body.get("installed") is True:
             self._access.app.install()
-        elif body.get("installed") is False and self._access.app.state.is_installed:
+        elif body.get("installed") is False:
+            was_there = self._access.app.state.is_installed
             self._access.uninstall()
-            self._news.uninstalled()
+            if was_there:
+                self._webhooks.app_uninstalled()
         return await self.show(request)
 
     async def rotate_secret(self, request: Request) -> object:

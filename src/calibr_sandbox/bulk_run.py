@@ -138,7 +138,7 @@ class BulkRun:
         row = self._shop.state.find(self._number)
         if row is None or row.status != "CANCELING":
             return
-        if not self._shop.gate.wait(self._shop.config.cancel_delay_s, lambda: False):
+        if not self._shop.gate.wait(self._shop.config.cancel_pause_s, lambda: False):
             return
         ran = row.type == "MUTATION" and row.object_count > 0
         self._shop.state.end_canceled(self._number, self._write_answers(row.id).name if ran else None)

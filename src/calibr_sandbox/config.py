@@ -72,12 +72,12 @@ class SandboxConfig:
     cancel_delay_s: float = 0.0
     seed: int = 1
     webhook_secret: str | None = None
+    webhook_speed: float = DEFAULT_WEBHOOK_SPEED
     client_id: str = DEFAULT_CLIENT_ID
     client_secret: str = DEFAULT_CLIENT_SECRET
     redirect_urls: tuple[str, ...] = ()
     time_factor: float = 1.0
     oldest_version: str = OLDEST_VERSION
-    webhook_speed: float = DEFAULT_WEBHOOK_SPEED
 
     def __post_init__(self) -> None:
         """Refuse an unknown plan or currency, what is missing or malformed, a time that stands or runs backwards."""
@@ -117,3 +117,8 @@ class SandboxConfig:
     def bulk_line_s(self) -> float:
         """How long a line of a bulk mutation takes at least, in the machine's seconds."""
         return 1 / (self.bulk_lines_per_s * self.time_factor) if self.bulk_lines_per_s else 0.0
+
+    @property
+    def cancel_pause_s(self) -> float:
+        """`cancel_delay_s` in the machine's seconds."""
+        return self.cancel_delay_s / self.time_factor

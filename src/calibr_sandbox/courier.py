@@ -69,6 +69,7 @@ class Courier:
         self._counts = Counter(dict.fromkeys(COUNTED, 0))
         self._thread: threading.Thread | None = None
         self._is_stopped = False
+        self._is_finishing = False
 
     def take(self, delivery: Delivery, *, is_held: bool = False) -> None:
         """Send it as soon as possible; one that is held goes after the next later one."""
@@ -93,6 +94,12 @@ class Courier:
         with self._changed:
             return dict(self._counts)
 
+    def finish(self) -> None:
+        """Send what waits, and then nothing more."""
+        with self._changed:
+            self._is_finishing = True
+            self._changed.notify()
+
     def stop(self) -> None:
         """Send nothing more. A try under way may end after this."""
         with self._changed:
@@ -109,7 +116,7 @@ class Courier:
                     self._release(parcel.number)
                 else:
                     self._put_back(parcel)
-                is_dead = parcel.tries > RETRIES and self._failures > RETRIES
+                is_dead = parcel.tries > RETRIES and self._failures > RETRIES and not self._is_stopped
             if is_dead and self._on_dead is not None:
                 self._on_dead()
 
@@ -122,6 +129,8 @@ class Courier:
                     heapq.heappush(self._waiting, self._held.pop(0))
                 if self._waiting and self._waiting[0].due <= now:
                     return heapq.heappop(self._waiting)
+                if self._is_finishing and not self._waiting and not self._held:
+                    return None
                 next_due = [parcels[0].due for parcels in (self._waiting, self._held) if parcels]
                 self._changed.wait(max(0.0, min(next_due) - now) if next_due else None)
             return None

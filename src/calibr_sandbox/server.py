@@ -14,7 +14,7 @@ from starlette.routing import Route
 from calibr_sandbox import schema
 from calibr_sandbox.access import Access
 from calibr_sandbox.app import App
-from calibr_sandbox.app_control import AppControl, AppNews
+from calibr_sandbox.app_control import AppControl
 from calibr_sandbox.bulk import BulkOperations
 from calibr_sandbox.bulk_gate import Gate
 from calibr_sandbox.bulk_lines import Announce as AnnounceProducts
@@ -25,6 +25,7 @@ from calibr_sandbox.config import API_VERSION, SandboxConfig
 from calibr_sandbox.context import RequestContext
 from calibr_sandbox.control import Control
 from calibr_sandbox.endpoint import GraphQLEndpoint, Shop
+from calibr_sandbox.facts_control import FactsControl
 from calibr_sandbox.faults import FaultRule, Faults
 from calibr_sandbox.fields import ShopContext
 from calibr_sandbox.grants import Grants
@@ -52,8 +53,8 @@ def create_app(config: SandboxConfig, clock: Clock = time.monotonic, faults: Seq
     time_here = SandboxClock(clock, config.time_factor)
     app_here = App(config, store, time_here.now)
     access = Access(config.tokens, app_here, Grants(store, time_here.now))
-    staged, webhooks = StagedUploads(store), Webhooks(config, store, in_force, app_here.signing_secret)
-    bulk = _bulk_operations(config, store, staged, webhooks, app_here)
+    staged, webhooks = StagedUploads(store, time_here.now), Webhooks(config, store, in_force, app_here.signing_secret)
+    bulk = _bulk_operations(config, BulkState(store, time_here.now), staged, webhooks, app_here)
     shop = Shop(config, store, executable, bulk, staged, webhooks, in_force, access, time_here)
 
     @asynccontextmanager
@@ -64,8 +65,8 @@ def create_app(config: SandboxConfig, clock: Clock = time.monotonic, faults: Seq
         store.close()
 
     graphql = Route("/admin/api/{version}/graphql.json", GraphQLEndpoint(shop), methods=["POST"])
-    app_control = AppControl(config, access, time_here, AppNews(config, store.currency, webhooks))
-    parts = (OAuth(config, access, time_here), Rest(config, store, access), app_control)
+    app_control = AppControl(config, access, time_here, webhooks)
+    parts = (OAuth(config, access, time_here), Rest(config, store, access), app_control, FactsControl(store))
     routes = [route for part in (*parts, StagedStorage(staged), Control(shop)) for route in part.routes()]
     only = Middleware(OnlyThisShop, shop_domain=config.shop_domain)
     app = Starlette(routes=[graphql, *routes], middleware=[only], lifespan=closing)
@@ -74,10 +75,10 @@ def create_app(config: SandboxConfig, clock: Clock = time.monotonic, faults: Seq
 
 
 def _bulk_operations(
-    config: SandboxConfig, store: Store, staged: StagedUploads, webhooks: Webhooks, app: App
+    config: SandboxConfig, state: BulkState, staged: StagedUploads, webhooks: Webhooks, app: App
 ) -> BulkOperations:
     """Open operations begin to run at once, so everything that their lines need must be there."""
-    state = BulkState(store)
+    store = state.store
 
     def context_of(row: BulkRow, announce: AnnounceProducts) -> RequestContext:
         shown = ShopContext(config, store, "", app.scopes)

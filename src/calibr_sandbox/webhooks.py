@@ -27,7 +27,7 @@ from calibr_sandbox.faults import FaultKind, Faults
 from calibr_sandbox.rows import BulkRow
 from calibr_sandbox.store import Store
 from calibr_sandbox.webhook_addresses import near
-from calibr_sandbox.webhook_body import bulk_body, only, product_body
+from calibr_sandbox.webhook_body import bulk_body, only, product_body, scopes_body, shop_body
 from calibr_sandbox.webhook_subscriptions import SubscriptionRow, delete_subscription, list_subscriptions
 
 TOPICS: Final = {
@@ -72,6 +72,8 @@ class Webhooks:
         self._lock = threading.RLock()
         self._counts = Counter(dict.fromkeys((*COUNTED, "subscriptions_deleted"), 0))
         self._subscribers: dict[Key, _Subscriber] = {}
+        self._leaving: list[Courier] = []
+        """Couriers without a subscription that still have something to send."""
         for number, topic, url in store.fetch_all("SELECT id, topic, url FROM webhook ORDER BY id"):
             address = near(url)
             if address is not None:
@@ -141,7 +143,8 @@ class Webhooks:
     def counts(self) -> dict[str, int]:
         """Add up the deliveries of all subscriptions, ended ones too."""
         with self._lock:
-            parts = [self._counts, *(each.courier.counts() for each in self._subscribers.values())]
+            couriers = [*(each.courier for each in self._subscribers.values()), *self._leaving]
+            parts = [self._counts, *(courier.counts() for courier in couriers)]
             return {name: sum(part.get(name, 0) for part in parts) for name in self._counts}
 
     def products_changed(self, product_ids: Iterable[int]) -> None:
@@ -160,6 +163,22 @@ class Webhooks:
         """Tell all subscribers that a bulk operation has ended, however it has."""
         self.tell("bulk_operations/finish", bulk_body(row))
 
+    def app_uninstalled(self) -> None:
+        """Tell that the app is gone; what it subscribed to over the API goes with it, as at Shopify's."""
+        self.tell("app/uninstalled", shop_body(self._config, self._store.currency))
+        with self._store.transaction() as connection:
+            for row in list_subscriptions(self._store):
+                delete_subscription(connection, row.id)
+        with self._lock:
+            for key in [key for key in self._subscribers if key[0] == "api"]:
+                courier = self._subscribers.pop(key).courier
+                courier.finish()
+                self._leaving.append(courier)
+
+    def scopes_changed(self, previous: Sequence[str], current: Sequence[str]) -> None:
+        """Tell that the merchant lets the app do other things than before."""
+        self.tell("app/scopes_update", scopes_body(list(previous), list(current)))
+
     def tell(self, topic: str, *bodies: dict[str, Any]) -> int:
         """Send one event, a webhook for each body, to all subscribers of a topic. Returns how many there are."""
         with self._lock:
@@ -173,8 +192,8 @@ class Webhooks:
     def close(self) -> None:
         """Stop sending; what waits is lost."""
         with self._lock:
-            for each in self._subscribers.values():
-                each.courier.stop()
+            for courier in [*(each.courier for each in self._subscribers.values()), *self._leaving]:
+                courier.stop()
 
     def _tell_of_products(self, topic: str, product_ids: Iterable[int]) -> None:
         with self._lock:

@@ -16,6 +16,7 @@ from names import Names
 from plan import Evidence, LeftOut, NotAsked, NotServed, Send, plan
 from presupposed import gather
 from recording import Json, Recording, Result, Upload
+from restore import Restorer
 from seeding import seed
 from seeding_markets import derive, seed_markets
 from seeding_webhooks import seed_subscriptions
@@ -27,7 +28,8 @@ from calibr_sandbox.store import Store
 from calibr_sandbox.testing import StartedSandbox, started_sandbox
 from calibr_sandbox.versions import OLDEST_VERSION
 
-_SCOPES = (*DEFAULT_SCOPES, "write_inventory", "write_markets", "read_customers")
+_WRITES = ("write_companies", "write_inventory", "write_markets", "write_publications")
+_SCOPES = (*DEFAULT_SCOPES, *_WRITES)
 _NEVER_S = 86_400.0
 """Bulk operations move on only when the recording says that they had."""
 _ORDER = ("CREATED", "RUNNING", "COMPLETED"), ("CANCELING", "CANCELED")
@@ -78,10 +80,10 @@ def replay(recording: Recording) -> Outcome:
             bulk_delay_s=_NEVER_S,
             cancel_delay_s=_NEVER_S,
             scopes=_SCOPES,
-            oldest_version=min(recording.version, OLDEST_VERSION),  # it was served when this was recorded
+            oldest_version=min(recording.version, OLDEST_VERSION),
         )
         with started_sandbox(config) as sandbox:
-            run = _Run(sandbox, names, outcome, recording.version)
+            run = _Run(sandbox, names, outcome, recording)
             for action in actions:
                 run.take(action)
     if not outcome.compared and not outcome.left_out:
@@ -108,8 +110,9 @@ def _reasons(actions: list[Any]) -> list[str]:
 class _Run:
     """A recording on its way through one sandbox."""
 
-    def __init__(self, sandbox: StartedSandbox, names: Names, outcome: Outcome, version: str) -> None:
-        self._version = version
+    def __init__(self, sandbox: StartedSandbox, names: Names, outcome: Outcome, recording: Recording) -> None:
+        self._version = recording.version
+        self._restorer = Restorer(sandbox.client, names, recording.upstream)
         self._sandbox = sandbox
         self._names = names
         self._outcome = outcome
@@ -136,6 +139,8 @@ class _Run:
 
     def _send(self, action: Send) -> None:
         self._uploads.presuppose(action)
+        if self._changed and action.is_mutation:
+            self._restorer.before(action)
         theirs = {key: action.step.body.get(key) for key in ("data", "errors")}
         ours = self._ask(action)
         deadline = time.monotonic() + _PATIENCE_S

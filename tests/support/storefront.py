@@ -13,7 +13,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx2
-import orjson
 from rest import Team
 from sqlalchemy import text
 
@@ -163,7 +162,7 @@ class Storefront:
 
     def body(self, product: int) -> bytes:
         """What the store would send of a product as it is now."""
-        return orjson.dumps(product_body(self.sandbox.shop.store, product))
+        return json.dumps(product_body(self.sandbox.shop.store, product)).encode()
 
     def send(self, body: bytes, headers: Mapping[str, str] | None = None) -> httpx2.Response:
         return self.anonymous.post(self.path, content=body, headers=dict(headers or headers_of(body)))

@@ -144,4 +144,5 @@ def test_admin_api_client_reads_retries_and_writes(storefront: Storefront) -> No
         "field": ["variants", "0", "price"], "message": "", "code": "GREATER_THAN_OR_EQUAL_TO",
     }  # fmt: skip
     assert report["unknown"] == 401
+    assert report["deprecated"] == 1
     assert report["wrong"] == ["Field 'nothing' doesn't exist on type 'Shop'"]

@@ -134,6 +134,31 @@ def test_an_address_hears_of_a_topic_once(api: Markets) -> None:
     assert api.call(UPDATE, id=other, given={"uri": HOOK})["userErrors"] == []
 
 
+def test_an_address_may_hear_of_a_topic_through_several_filters(api: Markets) -> None:
+    first = _create(api, uri=HOOK, filter="vendor:Acme", name="acme")
+    second = _create(api, uri=HOOK, filter="vendor:Kumo", name="kumo")
+
+    same = api.call(UPDATE, id=second, given={"filter": "vendor:Acme"})
+    assert _refusal(same) == (ADDRESS, "Address for this topic has already been taken")
+    assert first != second
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("taken", "Name has already been taken"),
+        ("a" * 51, "Name is too long (maximum is 50 characters)"),
+        ("two words", "Name can only contain alphanumeric characters, underscores, and hyphens"),
+        ("", "Name can only contain alphanumeric characters, underscores, and hyphens"),
+    ],
+)
+def test_a_name_is_short_plain_and_the_shops_only_one(api: Markets, name: str, message: str) -> None:
+    _create(api, uri=HOOK, name="taken")
+
+    refused = api.call(CREATE, topic="PRODUCTS_DELETE", given={"uri": HOOK, "name": name})
+    assert _refusal(refused) == (["webhookSubscription", "name"], message)
+
+
 def test_an_update_changes_what_it_names_and_keeps_the_rest(api: Markets) -> None:
     number = _create(api, uri=HOOK, includeFields=["id"], name="prices")
 
@@ -333,3 +358,32 @@ def test_an_answer_that_trickles_in_is_no_answer(api: Markets, sandbox: StartedS
         thread.join()
 
     assert 4 < time.monotonic() - began < 8
+
+
+def test_an_app_that_is_uninstalled_hears_of_it_and_loses_its_subscriptions(
+    api: Markets, sandbox: StartedSandbox, receiver: Receiver
+) -> None:
+    _create(api, "APP_UNINSTALLED", uri=receiver.url)
+    _create(api, uri=receiver.url)
+    for state in (False, False, True):
+        assert sandbox.client.request("POST", "/sandbox/app", {"installed": state}).status == 200
+    await_that(lambda: _stats(sandbox)["delivered"] == 1)
+    _set_price(sandbox, "5")
+
+    headers, body = receiver.tries[0]
+    assert headers["X-Shopify-Topic"] == "app/uninstalled"
+    assert json.loads(body)["myshopify_domain"] == "calibr-sandbox.myshopify.com"
+    assert _stats(sandbox)["queued"] == 1
+    assert sandbox.shop.store.fetch_value("SELECT count(*) FROM webhook_subscription") == 0
+
+
+def test_scopes_that_change_are_told_once(api: Markets, sandbox: StartedSandbox, receiver: Receiver) -> None:
+    _create(api, "APP_SCOPES_UPDATE", uri=receiver.url)
+    for _ in range(2):
+        sandbox.client.request("POST", "/sandbox/app", {"scopes": ["read_products"]})
+    await_that(lambda: _stats(sandbox)["delivered"] == 1)
+
+    told = json.loads(receiver.tries[0][1])
+    assert told["current"] == ["read_products"]
+    assert set(told["previous"]) > {"read_products", "write_products"}
+    assert _stats(sandbox)["queued"] == 1

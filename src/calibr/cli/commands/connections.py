@@ -65,10 +65,15 @@ def sync(
     cli: Cli,
     name: Store,
     wait: Annotated[bool, Option("--wait/--no-wait", help="Follow it to its end.")] = True,
+    full: Annotated[
+        bool | None,
+        Option("--full/--incremental", help="Read everything, or what changed. Default: what the last syncs allow."),
+    ] = None,
 ) -> None:
     """Read the store's catalog: products, prices and costs that are new, changed or gone."""
     found = find_connection(cli.api, name)
-    started = cli.api.post(f"/v1/connections/{found['id']}/syncs")
+    mode = "auto" if full is None else "full" if full else "incremental"
+    started = cli.api.post(f"/v1/connections/{found['id']}/syncs", {"mode": mode})
     done = _follow(cli, str(started["id"]), name) if wait else started
     cli.result(done, lambda page: show_sync(page, done))
     if done["state"] == "failed":
@@ -77,7 +82,7 @@ def sync(
 
 def show_sync(page: Console, run: dict[str, Any]) -> None:
     """The counts of a sync."""
-    page.print(Text.assemble("sync ", (str(run["state"]), "bold"), f"  {run['id']}"))
+    page.print(Text.assemble("sync ", (str(run["state"]), "bold"), f"  {run['mode']}  {run['id']}"))
     for key, value in (run.get("summary") or {}).items():
         if isinstance(value, int) and not isinstance(value, bool):
             page.print(f"  {value:>9,}  {key.replace('_', ' ')}")
