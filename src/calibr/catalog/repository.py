@@ -67,6 +67,7 @@ def update_state(session: Session, connection_id: ConnectionId, state: str) -> N
 
 _ERASE = (
     "delete from calibr.secret where connection_id = :connection",
+    "update calibr.store_grant set account = null, scopes = '{}' where connection_id = :connection",
     """update calibr.product p
        set sku = null, title = null, vendor = null, product_type = null, status = null, tags = '{}', attributes = '{}',
          sku_norm = null, title_norm = null, vendor_norm = null, product_type_norm = null, status_norm = null,

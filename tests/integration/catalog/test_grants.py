@@ -10,7 +10,7 @@ from catalog_shop import Shop
 from sqlalchemy import text
 
 from calibr.catalog.grants import GrantKeeper
-from calibr.catalog.service import mark_uninstalled, replace_secrets
+from calibr.catalog.service import erase_connection, mark_uninstalled, replace_secrets
 from calibr.connectors.port.credentials import Issued
 from calibr.core.errors import Unavailable, Upstream
 from calibr.db import Context, Role
@@ -204,6 +204,17 @@ def test_a_refusal_of_a_token_that_was_renewed_meanwhile_is_no_news(shop: Shop, 
     keeper.refused(seen, "upstream.unauthorized", "dead")
 
     assert len(shop.events("connection.unauthorized")) == told
+
+
+def test_an_erased_connection_keeps_no_token_and_no_name_of_its_store(shop: Shop) -> None:
+    keeper_of(shop).renew(UNSEEN, Issuer())
+    with shop.database.session(shop.tenant, role=Role.WORKER) as session:
+        session.execute(text("update calibr.store_grant set account = 'app@https://shop.myshopify.com'"))
+
+        erase_connection(session, shop.connection.id)
+
+    assert shop.rows("select account, scopes from calibr.store_grant") == [{"account": None, "scopes": []}]
+    assert shop.rows("select field from calibr.secret") == []
 
 
 def test_tokens_of_another_tenant_or_connection_do_not_open(

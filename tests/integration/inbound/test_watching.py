@@ -158,3 +158,18 @@ def test_what_only_a_sync_can_take_in_is_synced_soon(front: Storefront) -> None:
     again = front.watcher(public_url=None, reread_share_bp=0, sync_after_s=0.0, sync_every_s=0.0)
     again.run(front.connection_id)
     assert len(front.told("sync.requested")) == 2
+
+
+def test_a_check_of_the_connection_tells_of_each_topic(front: Storefront) -> None:
+    def checked() -> dict[str, Any]:
+        return dict(front.team.author.post(f"/v1/connections/{front.connection_id}/check", json={}).json()["health"])
+
+    before = checked()
+    look(front, [], refused=("products/update",))
+    after = checked()
+
+    assert set(before["webhooks"].values()) == {"not asked for yet"}
+    assert (after["webhooks"]["products/update"], after["webhooks"]["app/uninstalled"]) == ("missing", "subscribed")
+    assert before["webhooks"].keys() == after["webhooks"].keys()
+    assert after["warnings"] == ["Webhooks: Shopify does not send products/update to this address: no"]
+    assert after["ok"]

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 REQUIRED_SCOPES: Final[Mapping[str, str]] = {
-    "write_products": "read the catalog and write prices, price lists included",
+    "write_products": "read the catalog and write prices",
     "read_inventory": "read costs, which margins are computed from",
-    "read_markets": "read markets, whose prices a change may touch",
+    "read_markets": "know the store's markets, so that their prices need no second consent once Calibr changes them",
 }
 
 

@@ -1,5 +1,6 @@
 """Connections to stores and the syncs that read them."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -7,8 +8,8 @@ from fastapi import APIRouter, Depends
 from pydantic import Field, SecretStr
 from starlette.responses import Response
 
-from calibr import catalog
-from calibr.catalog import SyncFinding, SyncMode
+from calibr import catalog, inbound
+from calibr.catalog import Connection, SyncFinding, SyncMode
 from calibr.connectors.port import Health
 from calibr.core.errors import Upstream
 from calibr.core.ids import ConnectionId, SyncId
@@ -108,7 +109,9 @@ def check_connection(caller: ConnectorsWrite, connection_id: UUID, _body: Nothin
     health = _ask(caller, ConnectionId(connection_id))
 
     def work(session: Session) -> Answer:
-        return Answer(views.connection(catalog.record_health(session, ConnectionId(connection_id), health)))
+        known = catalog.get_connection(session, ConnectionId(connection_id))
+        whole = _with_webhooks(caller, session, known, health)
+        return Answer(views.connection(catalog.record_health(session, known.id, whole)))
 
     return caller.command(work)
 
@@ -157,6 +160,20 @@ def list_findings(caller: CatalogRead, sync_id: UUID, after: After = None, limit
     with caller.session() as session:
         rows = catalog.list_findings(session, SyncId(sync_id), after=start, limit=limit + 1)
     return Answer(FINDINGS.page(rows, limit, view=lambda row: row, key=lambda row: (row.ordinal,))).response()
+
+
+def _with_webhooks(caller: Caller, session: Session, known: Connection, health: Health) -> Health:
+    """The health with the state of each topic that we want to be told of, as the last look at the store found it."""
+    reader = caller.services.webhook_readers.get(known.kind)
+    if reader is None or caller.services.public_url is None:
+        return health  # nobody could reach us, so that nothing is asked for
+    watch = inbound.get_watch(session, known.id)
+    if watch.webhooks_checked_at is None:
+        return replace(health, webhooks=dict.fromkeys(reader.topics, "not asked for yet"))
+    held = {each["topic"] for each in watch.webhooks}
+    topics = {topic: "subscribed" if topic in held else "missing" for topic in reader.topics}
+    told = () if watch.webhooks_problem is None else (f"Webhooks: {watch.webhooks_problem}",)
+    return replace(health, webhooks=topics, warnings=(*health.warnings, *told))
 
 
 def _ask(caller: Caller, connection_id: ConnectionId) -> Health:
