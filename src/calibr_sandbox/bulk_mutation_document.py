@@ -10,38 +10,17 @@ from graphql import (
     GraphQLSchema,
     GraphQLSyntaxError,
     InlineFragmentNode,
-    Lexer,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
-    Source,
-    TokenKind,
     parse,
 )
 
 from calibr_sandbox.refusals import refusals_of
+from calibr_sandbox.syntax_words import syntax_words
 
 _MAX_TOKENS: Final = 20_000
 _NEVER_IN_BULK: Final = "bulkOperationRun"
-_TOKENS: Final = {
-    TokenKind.BRACE_L: "LCURLY",
-    TokenKind.BRACE_R: "RCURLY",
-    TokenKind.PAREN_L: "LPAREN",
-    TokenKind.PAREN_R: "RPAREN",
-    TokenKind.BRACKET_L: "LBRACKET",
-    TokenKind.BRACKET_R: "RBRACKET",
-    TokenKind.DOLLAR: "VAR_SIGN",
-    TokenKind.COLON: "COLON",
-    TokenKind.BANG: "BANG",
-    TokenKind.EQUALS: "EQUALS",
-    TokenKind.AT: "DIR_SIGN",
-    TokenKind.SPREAD: "ELLIPSIS",
-    TokenKind.PIPE: "PIPE",
-    TokenKind.NAME: "IDENTIFIER",
-    TokenKind.INT: "INT",
-    TokenKind.FLOAT: "FLOAT",
-    TokenKind.STRING: "STRING",
-}
 
 
 class RefusedMutationError(Exception):
@@ -66,7 +45,7 @@ def read_bulk_mutation(schema: GraphQLSchema, text: str) -> BulkMutation:
     try:
         document = parse(text, max_tokens=_MAX_TOKENS)
     except GraphQLSyntaxError as error:
-        message = f"Failed to parse the mutation - syntax error, {_unexpected(text, error)}"
+        message = f"Failed to parse the mutation - {syntax_words(text, error)}"
         raise RefusedMutationError(message, None, "INVALID_MUTATION") from error
     except RecursionError as error:
         message = "Failed to parse the mutation - it is nested too deeply"
@@ -115,19 +94,3 @@ def _connections_in(selection: SelectionSetNode | None) -> int:
             found += bool(names & {"edges", "nodes"})
         found += _connections_in(below)
     return found
-
-
-def _unexpected(text: str, error: GraphQLSyntaxError) -> str:
-    """Name the token that did not fit; the end of the text stands where its last token does."""
-    place = error.locations[0] if error.locations else None
-    lexer = Lexer(Source(text))
-    line, column = 1, 1
-    try:
-        while (token := lexer.advance()).kind is not TokenKind.EOF:
-            line, column = token.line, token.column
-            if place is not None and (line, column) == (place.line, place.column):
-                kind, shown = _TOKENS.get(token.kind, token.kind.name), token.value or token.kind.value
-                return f'unexpected {kind} ("{shown}") at [{line}, {column}]'
-    except GraphQLSyntaxError as lexical:
-        return f"{lexical.message.removeprefix('Syntax Error: ')} at [{line}, {column}]"
-    return f"unexpected end of file at [{line}, {column}]"

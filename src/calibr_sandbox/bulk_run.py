@@ -136,7 +136,9 @@ class BulkRun:
     def _end_canceled(self) -> None:
         """A canceled mutation publishes the answers to the lines that it had run."""
         row = self._shop.state.find(self._number)
-        if row is None or row.status != "CANCELING" or self._shop.gate.is_closing:
+        if row is None or row.status != "CANCELING":
+            return
+        if not self._shop.gate.wait(self._shop.config.cancel_pause_s, lambda: False):
             return
         ran = row.type == "MUTATION" and row.object_count > 0
         self._shop.state.end_canceled(self._number, self._write_answers(row.id).name if ran else None)

@@ -20,9 +20,10 @@ _SELECT: Final = f"SELECT {BULK_COLUMNS} FROM bulk_operation"  # noqa: S608 - co
 class BulkState:
     """Reads and changes the rows of one shop's operations."""
 
-    def __init__(self, store: Store) -> None:
-        """Use the shop's file."""
+    def __init__(self, store: Store, now: Callable[[], float] = time.time) -> None:
+        """Use the shop's file, and let results grow old by this time."""
         self.store = store
+        self._now = now
         self.on_end: Callable[[int], None] = lambda _number: None
         """Told of each operation that has ended, in the thread that ended it."""
 
@@ -35,21 +36,21 @@ class BulkState:
                 " root_object_count, type, staged_path, client_identifier, writer)"
                 " SELECT coalesce(max(id) + 1, ?), 'CREATED', ?, ?, ?, 0, 0, ?, ?, ?, ? FROM bulk_operation",
                 (
-                    *(FIRST_BULK_OPERATION_ID, draft.query, draft.group_objects, int(time.time())),
+                    *(FIRST_BULK_OPERATION_ID, draft.query, draft.group_objects, int(self._now())),
                     *(draft.type, draft.staged_path, draft.client_identifier, who),
                 ),
             ).lastrowid
-        return draft._replace(id=number or 0, status="CREATED", created_at=int(time.time()))
+        return draft._replace(id=number or 0, status="CREATED", created_at=int(self._now()))
 
     def find(self, number: int) -> BulkRow | None:
         """Return the operation, or None."""
         row = self.store.fetch_one(f"{_SELECT} WHERE id = ?", (number,))
-        return _as_of_now(BulkRow._make(row)) if row else None
+        return self._as_of_now(BulkRow._make(row)) if row else None
 
     def list_all(self, where: Filter) -> list[BulkRow]:
         """Return the operations that match, the newest first."""
         rows = self.store.fetch_all(f"{_SELECT} WHERE {where.sql} ORDER BY id DESC", where.parameters)
-        return [_as_of_now(BulkRow._make(row)) for row in rows]
+        return [self._as_of_now(BulkRow._make(row)) for row in rows]
 
     def list_open(self, kind: str | None = None) -> list[BulkRow]:
         """Return the operations that have not ended, of one type if one is given."""
@@ -74,7 +75,7 @@ class BulkState:
     def complete(self, number: int, result: str, size: int) -> bool:
         """Publish the result; False when the operation was canceled in the last moment."""
         changes = "status = 'COMPLETED', completed_at = ?, file_size = ?, result = ?"
-        return self._end(changes, (int(time.time()), size, result), number, "'RUNNING'")
+        return self._end(changes, (int(self._now()), size, result), number, "'RUNNING'")
 
     def cancel(self, number: int) -> bool:
         """Ask an open operation to stop."""
@@ -87,7 +88,7 @@ class BulkState:
     def fail(self, number: int, error_code: str, result: str | None) -> bool:
         """End a running operation without success; what it had done by then may be published."""
         changes = "status = 'FAILED', error_code = ?, completed_at = ?, result = ?"
-        return self._end(changes, (error_code, int(time.time()), result), number, "'RUNNING'")
+        return self._end(changes, (error_code, int(self._now()), result), number, "'RUNNING'")
 
     def forget_lines(self, number: int) -> None:
         """Drop the answers of an ended mutation: its result file has them."""
@@ -96,7 +97,14 @@ class BulkState:
 
     def expire(self, number: int) -> bool:
         """Let the time for which a result is kept be over."""
-        return self._change("completed_at = ?", (int(time.time()) - RESULT_SECONDS - 1,), number, "'COMPLETED'")
+        return self._change("completed_at = ?", (int(self._now()) - RESULT_SECONDS - 1,), number, "'COMPLETED'")
+
+    def _as_of_now(self, row: BulkRow) -> BulkRow:
+        """An operation whose result is no longer kept has expired."""
+        is_done = row.status == "COMPLETED" and row.completed_at is not None
+        if is_done and self._now() - (row.completed_at or 0) > RESULT_SECONDS:
+            return row._replace(status="EXPIRED")
+        return row
 
     def _end(self, changes: str, values: tuple[object, ...], number: int, states: str) -> bool:
         has_ended = self._change(changes, values, number, states)
@@ -108,10 +116,3 @@ class BulkState:
         sql = f"UPDATE bulk_operation SET {changes} WHERE id = ? AND status IN ({states})"  # noqa: S608 - of our own
         with self.store.transaction() as connection:
             return connection.execute(sql, (*values, number)).rowcount == 1
-
-
-def _as_of_now(row: BulkRow) -> BulkRow:
-    """An operation whose result is no longer kept has expired."""
-    if row.status == "COMPLETED" and row.completed_at is not None and time.time() - row.completed_at > RESULT_SECONDS:
-        return row._replace(status="EXPIRED")
-    return row

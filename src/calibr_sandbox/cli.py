@@ -140,13 +140,13 @@ def _serve(options: argparse.Namespace) -> None:
         bulk_lines_per_s=options.bulk_lines_per_s,
         seed=options.seed,
         webhook_secret=options.webhook_secret,
-        webhook_speed=options.webhook_speed,
         shop_domain=options.shop_domain,
         client_id=options.client_id,
         client_secret=options.client_secret,
         redirect_urls=tuple(options.redirect_url),
         time_factor=options.time_factor,
         oldest_version=options.oldest_version,
+        webhook_speed=options.webhook_speed,
     )
     faults = _faults(options.faults)
     loaded = _fill(config, options)

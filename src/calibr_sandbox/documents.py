@@ -11,9 +11,11 @@ from graphql import (
     FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
+    NoDeprecatedCustomRule,
     OperationDefinitionNode,
     OperationType,
     parse,
+    validate,
     value_from_ast_untyped,
 )
 
@@ -26,11 +28,13 @@ from calibr_sandbox.variable_problems import check_variables
 _CACHED: Final = 512
 _MAX_TOKENS: Final = 20_000
 _LISTS_OF_PRICES: Final = (
-    *("prices", "pricesToAdd", "variantIds", "variantIdsToDelete", "pricesToDeleteByProductIds"),
+    *("prices", "pricesToAdd", "variantIds", "variantIdsToDelete", "pricesToDeleteByProductIds", "quantityRules"),
 )
 _ARRAY_CAPS: Final = {
     "ids": MAX_ARRAY_SIZE,
+    "input": MAX_ARRAY_SIZE,
     "variants": MAX_VARIANTS_PER_PRODUCT,
+    "variantsIds": MAX_ARRAY_SIZE,
     **dict.fromkeys(_LISTS_OF_PRICES, MAX_ARRAY_SIZE),
 }
 
@@ -63,6 +67,8 @@ class Document:
     lists: tuple[ListArgument, ...]
     defaults: dict[str, Any]
     is_mutation: bool
+    uses_deprecated: bool
+    """Whether a field, an argument or a value in it goes away in a later version."""
 
     def complete(self, variables: dict[str, Any]) -> dict[str, Any]:
         """Add the defaults that the operation declares for variables that were not sent."""
@@ -125,6 +131,7 @@ class DocumentCache:
             tuple(_list_arguments(compiler.root_fields(operation))),
             _defaults(operation),
             operation.operation is OperationType.MUTATION,
+            bool(validate(self._schema, ast, [NoDeprecatedCustomRule], max_errors=1)),
         )
 
 

@@ -39,6 +39,7 @@ from calibr_sandbox.variant_writes import Writer
 from calibr_sandbox.versions import served_version
 from calibr_sandbox.webhooks import Webhooks
 
+_DEPRECATED: Final = "https://shopify.dev/api/usage/versioning#deprecation-practices"
 _MAX_BODY: Final = 5_000_000
 _MAX_HEADER: Final = 120
 _WHOLE: Final = (InvalidGlobalIdError, InputTooLargeError)
@@ -123,6 +124,8 @@ class _Call:
             return self._json({"errors": {"query": str(error)}}, status=400)
         except RefusedDocumentError as error:
             return self._json({"errors": error.errors})
+        if document.uses_deprecated:
+            self._headers["X-Shopify-API-Deprecated-Reason"] = _DEPRECATED
         self.fault = self._shop.faults.pick(is_mutation=document.is_mutation, operation=operation)
         await self._wait(FaultKind.DELAY_BEFORE)
         prepared = _Prepared(document, variables, operation, _writer(self._request.headers), caller)

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from graphql import GraphQLError, GraphQLSyntaxError
 
+from calibr_sandbox.syntax_words import syntax_words
+
 _UNKNOWN_FIELD: Final = re.compile(r"Cannot query field '(?P<field>\w+)' on type '(?P<type>\w+)'")
 _VARIABLE: Final = re.compile(r"Variable '\$(?P<name>\w+)' (?P<rest>.*)", re.DOTALL)
 
@@ -62,7 +64,8 @@ class InputTooLargeError(GraphQLError):
 def translate(error: GraphQLError) -> ErrorBody:
     """Write an error of parsing, validating or executing as Shopify does."""
     if isinstance(error, GraphQLSyntaxError):
-        return _with(error, error.message.removeprefix("Syntax Error: "), {"code": "PARSE_ERROR"})
+        text = error.source.body if error.source else ""
+        return _with(error, syntax_words(text, error), {"code": "PARSE_ERROR"})
     unknown = _UNKNOWN_FIELD.match(error.message)
     if unknown:
         message = f"Field '{unknown['field']}' doesn't exist on type '{unknown['type']}'"

@@ -25,6 +25,7 @@ from calibr_sandbox.config import API_VERSION, SandboxConfig
 from calibr_sandbox.context import RequestContext
 from calibr_sandbox.control import Control
 from calibr_sandbox.endpoint import GraphQLEndpoint, Shop
+from calibr_sandbox.facts_control import FactsControl
 from calibr_sandbox.faults import FaultRule, Faults
 from calibr_sandbox.fields import ShopContext
 from calibr_sandbox.grants import Grants
@@ -52,8 +53,8 @@ def create_app(config: SandboxConfig, clock: Clock = time.monotonic, faults: Seq
     time_here = SandboxClock(clock, config.time_factor)
     app_here = App(config, store, time_here.now)
     access = Access(config.tokens, app_here, Grants(store, time_here.now))
-    staged, webhooks = StagedUploads(store), Webhooks(config, store, in_force, app_here.signing_secret)
-    bulk = _bulk_operations(config, store, staged, webhooks, app_here)
+    staged, webhooks = StagedUploads(store, time_here.now), Webhooks(config, store, in_force, app_here.signing_secret)
+    bulk = _bulk_operations(config, BulkState(store, time_here.now), staged, webhooks, app_here)
     shop = Shop(config, store, executable, bulk, staged, webhooks, in_force, access, time_here)
 
     @asynccontextmanager
@@ -65,7 +66,7 @@ def create_app(config: SandboxConfig, clock: Clock = time.monotonic, faults: Seq
 
     graphql = Route("/admin/api/{version}/graphql.json", GraphQLEndpoint(shop), methods=["POST"])
     app_control = AppControl(config, access, time_here, webhooks)
-    parts = (OAuth(config, access, time_here), Rest(config, store, access), app_control)
+    parts = (OAuth(config, access, time_here), Rest(config, store, access), app_control, FactsControl(store))
     routes = [route for part in (*parts, StagedStorage(staged), Control(shop)) for route in part.routes()]
     only = Middleware(OnlyThisShop, shop_domain=config.shop_domain)
     app = Starlette(routes=[graphql, *routes], middleware=[only], lifespan=closing)
@@ -74,10 +75,10 @@ def create_app(config: SandboxConfig, clock: Clock = time.monotonic, faults: Seq
 
 
 def _bulk_operations(
-    config: SandboxConfig, store: Store, staged: StagedUploads, webhooks: Webhooks, app: App
+    config: SandboxConfig, state: BulkState, staged: StagedUploads, webhooks: Webhooks, app: App
 ) -> BulkOperations:
     """Open operations begin to run at once, so everything that their lines need must be there."""
-    state = BulkState(store)
+    store = state.store
 
     def context_of(row: BulkRow, announce: AnnounceProducts) -> RequestContext:
         shown = ShopContext(config, store, "", app.scopes)

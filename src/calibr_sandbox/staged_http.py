@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
@@ -45,7 +44,7 @@ class StagedStorage:
             form = FormReader(boundary[1].encode(), request.stream())
             fields = dict(await form.fields())
             staged = self._staged.find(fields.get("key", ""))
-            refused = _form_error(staged, fields)
+            refused = _form_error(staged, fields, is_late=staged is not None and self._staged.has_expired(staged))
             if refused is not None or staged is None:
                 return refused or _refused(403, "AccessDenied", "Access denied.")
             size = await form.receive(path, MAX_UPLOAD_BYTES)
@@ -68,7 +67,7 @@ class StagedStorage:
             return _refused(403, "AccessDenied", "Access denied.")
         if request.query_params.get("X-Goog-Signature") != staged.secret:
             return _refused(403, "SignatureDoesNotMatch", "The request signature does not match.")
-        if staged.expires_at < time.time():
+        if self._staged.has_expired(staged):
             return _refused(400, "ExpiredToken", "The provided token has expired.")
         path = self._staged.new_file()
         try:
@@ -82,7 +81,7 @@ class StagedStorage:
         return Response(status_code=200)
 
 
-def _form_error(staged: Staged | None, fields: dict[str, str]) -> Response | None:
+def _form_error(staged: Staged | None, fields: dict[str, str], *, is_late: bool) -> Response | None:
     """Compare the fields with the policy; None when they satisfy it."""
     if "key" not in fields:
         return _refused(400, "InvalidArgument", "Bucket POST must contain a field named 'key', before the file.")
@@ -95,9 +94,7 @@ def _form_error(staged: Staged | None, fields: dict[str, str]) -> Response | Non
     unknown = [name for name in fields if name not in wanted]
     if unknown:
         return _refused(403, "AccessDenied", f"Invalid according to Policy: Extra input fields: {unknown[0]}")
-    if staged.expires_at < time.time():
-        return _refused(403, "AccessDenied", "Invalid according to Policy: Policy expired.")
-    return None
+    return _refused(403, "AccessDenied", "Invalid according to Policy: Policy expired.") if is_late else None
 
 
 async def _receive(chunks: AsyncIterator[bytes], path: Path) -> bool:

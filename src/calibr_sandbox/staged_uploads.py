@@ -5,7 +5,7 @@ import secrets
 import threading
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -47,9 +47,10 @@ class NewTarget:
 class StagedUploads:
     """The staged files of one shop: rows in its store, bytes in a folder beside it."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, now: Callable[[], float] = time.time) -> None:
         """Use the folder beside the shop's file; what an earlier process had not received whole is removed."""
         self._store = store
+        self._now = now
         self._lock = threading.Lock()
         self.folder = store.path.with_name(store.path.name + ".staged")
         self.folder.mkdir(exist_ok=True)
@@ -61,7 +62,7 @@ class StagedUploads:
         key = f"tmp/{shop_id}/{target.folder}/{uuid.uuid4()}/{target.filename}"
         lifetime = _POST_LIFETIME.total_seconds() if target.method == "POST" else PUT_SECONDS
         row = Staged(
-            key, secrets.token_hex(128), target.method, target.mime_type, int(time.time() + lifetime), None, None
+            key, secrets.token_hex(128), target.method, target.mime_type, int(self._now() + lifetime), None, None
         )
         with self._store.transaction() as connection:
             connection.execute("INSERT INTO staged_upload VALUES (?,?,?,?,?,?,?)", row)
@@ -71,6 +72,10 @@ class StagedUploads:
         """Return the target with this key, or None."""
         row = self._store.fetch_one("SELECT * FROM staged_upload WHERE key = ?", (key,))
         return Staged._make(row) if row else None
+
+    def has_expired(self, staged: Staged) -> bool:
+        """Whether a target takes no file anymore."""
+        return staged.expires_at < self._now()
 
     def new_file(self) -> Path:
         """Return the path of a file to receive into; `keep` or the caller decides what becomes of it."""
@@ -90,7 +95,7 @@ class StagedUploads:
 
     def put(self, key: str, content: bytes) -> None:
         """Place a file under a key of the caller's choice, as if it had been staged and uploaded."""
-        row = (key, secrets.token_hex(128), "PUT", "text/jsonl", int(time.time() + PUT_SECONDS), None, None)
+        row = (key, secrets.token_hex(128), "PUT", "text/jsonl", int(self._now() + PUT_SECONDS), None, None)
         with self._store.transaction() as connection:
             connection.execute("INSERT OR IGNORE INTO staged_upload VALUES (?,?,?,?,?,?,?)", row)
         path = self.new_file()

@@ -1,5 +1,7 @@
 """`webhookSubscription...`: subscriptions over the API, as an app makes, reads, changes and ends them."""
 
+import re
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -14,12 +16,16 @@ from calibr_sandbox.fields import Getter, timestamp
 from calibr_sandbox.ids import gid
 from calibr_sandbox.queries import number_of
 from calibr_sandbox.search import WEBHOOK_FIELDS, Filter, SearchError, parse_search
+from calibr_sandbox.store import Reader
 from calibr_sandbox.webhook_addresses import refusal_of
 from calibr_sandbox.webhook_subscriptions import (
     SubscriptionRow,
+    changed,
     delete_subscription,
+    draft,
     find_subscription,
     insert_subscription,
+    is_name_taken,
     is_taken,
     list_subscriptions,
     update_subscription,
@@ -28,7 +34,9 @@ from calibr_sandbox.webhook_subscriptions import (
 Input = dict[str, Any]
 _ADDRESS: Final = ["webhookSubscription", "callbackUrl"]
 _MISSING: Final = {"field": ["id"], "message": "Webhook subscription does not exist"}
+_NAME: Final = ["webhookSubscription", "name"]
 _MAX_NAME: Final = 50
+_GOOD_NAME: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{_MAX_NAME}}}")
 
 
 class HttpEndpoint(NamedTuple):
@@ -51,15 +59,14 @@ class PubSubEndpoint(NamedTuple):
 
 
 def resolve_create(_root: object, info: Info, topic: str, webhookSubscription: Input) -> dict[str, Any]:  # noqa: N803
-    """`webhookSubscriptionCreate`: one address may hear of a topic once."""
+    """`webhookSubscriptionCreate`: one address may hear of a topic once, or through several filters."""
     store, address = info.context.store, _address(webhookSubscription) or ""
     with store.transaction() as connection:
-        errors = _address_errors(address) or _name_errors(webhookSubscription)
-        if not errors and is_taken(store, topic, address):
-            errors = [{"field": _ADDRESS, "message": "Address for this topic has already been taken"}]
+        row = draft(topic, address, webhookSubscription)
+        errors = _errors(store, row)
         if errors:
             return {"webhookSubscription": None, "userErrors": errors}
-        row = insert_subscription(connection, topic, address, webhookSubscription)
+        row = insert_subscription(connection, row)
     info.context.webhooks.follow(row)
     return {"webhookSubscription": row, "userErrors": []}
 
@@ -76,16 +83,15 @@ def resolve_update(
         row = find_subscription(store, number)
         if row is None:
             return {"webhookSubscription": None, "userErrors": [_MISSING]}
-        given = _address(webhookSubscription)
-        address = row.uri if given is None else given
-        errors = _address_errors(address) or _name_errors(webhookSubscription)
-        if not errors and is_taken(store, row.topic, address, number):
-            errors = [{"field": _ADDRESS, "message": "Address for this topic has already been taken"}]
+        address = _address(webhookSubscription)
+        moved = row._replace(uri=row.uri if address is None else address, updated_at=int(time.time()))
+        row = changed(moved, webhookSubscription)
+        errors = _errors(store, row)
         if errors:
             return {"webhookSubscription": None, "userErrors": errors}
-        changed = update_subscription(connection, row._replace(uri=address), webhookSubscription)
-    info.context.webhooks.follow(changed)
-    return {"webhookSubscription": changed, "userErrors": []}
+        update_subscription(connection, row)
+    info.context.webhooks.follow(row)
+    return {"webhookSubscription": row, "userErrors": []}
 
 
 def resolve_delete(_root: object, info: Info, id: str) -> dict[str, Any]:  # noqa: A002
@@ -144,16 +150,25 @@ def _address(given: Input) -> str | None:
     return None if text is None else str(text).strip()
 
 
-def _address_errors(address: str) -> list[dict[str, Any]]:
-    refusal = refusal_of(address)
-    return [] if refusal is None else [{"field": _ADDRESS, "message": refusal}]
+def _errors(store: Reader, row: SubscriptionRow) -> list[dict[str, Any]]:
+    """What is wrong with the address of a subscription, then with its name."""
+    refusal = refusal_of(row.uri)
+    if refusal is None and is_taken(store, row):
+        refusal = "Address for this topic has already been taken"
+    if refusal is not None:
+        return [{"field": _ADDRESS, "message": refusal}]
+    refusal = _refusal_of_name(row.name)
+    if refusal is None and is_name_taken(store, row):
+        refusal = "Name has already been taken"
+    return [] if refusal is None else [{"field": _NAME, "message": refusal}]
 
 
-def _name_errors(given: Input) -> list[dict[str, Any]]:
-    if len(given.get("name") or "") <= _MAX_NAME:
-        return []
-    message = f"Name is too long (maximum is {_MAX_NAME} characters)"
-    return [{"field": ["webhookSubscription", "name"], "message": message}]
+def _refusal_of_name(name: str | None) -> str | None:
+    if name is None or _GOOD_NAME.fullmatch(name):
+        return None
+    if len(name) > _MAX_NAME:
+        return f"Name is too long (maximum is {_MAX_NAME} characters)"
+    return "Name can only contain alphanumeric characters, underscores, and hyphens"
 
 
 def _endpoint(row: SubscriptionRow, _shop: object) -> HttpEndpoint | EventBridgeEndpoint | PubSubEndpoint:

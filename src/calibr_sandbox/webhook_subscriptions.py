@@ -54,29 +54,37 @@ def find_subscription(store: Reader, number: int) -> SubscriptionRow | None:
     return SubscriptionRow._make(row) if row else None
 
 
-def is_taken(store: Reader, topic: str, uri: str, own: int = 0) -> bool:
-    """Whether another subscription sends the topic to this address already."""
-    sql = "SELECT 1 FROM webhook_subscription WHERE topic = ? AND uri = ? AND id <> ?"
-    return store.fetch_one(sql, (topic, uri, own)) is not None
+def is_taken(store: Reader, row: SubscriptionRow) -> bool:
+    """Whether another subscription sends the topic to this address already, through the same filter."""
+    sql = "SELECT 1 FROM webhook_subscription WHERE topic = ? AND uri = ? AND coalesce(filter, '') = ? AND id <> ?"
+    return store.fetch_one(sql, (row.topic, row.uri, row.filter or "", row.id)) is not None
 
 
-def insert_subscription(connection: sqlite3.Connection, topic: str, uri: str, given: dict[str, Any]) -> SubscriptionRow:
-    """Store a subscription and return it. Inside a transaction."""
+def is_name_taken(store: Reader, row: SubscriptionRow) -> bool:
+    """Whether another subscription of the shop has this name."""
+    sql = "SELECT 1 FROM webhook_subscription WHERE name = ? AND id <> ?"
+    return row.name is not None and store.fetch_one(sql, (row.name, row.id)) is not None
+
+
+def draft(topic: str, uri: str, given: dict[str, Any]) -> SubscriptionRow:
+    """Put together a subscription that has no number yet."""
+    now = int(time.time())
+    return changed(SubscriptionRow(0, topic, uri, "JSON", None, "[]", "[]", "[]", None, now, now), given)
+
+
+def insert_subscription(connection: sqlite3.Connection, row: SubscriptionRow) -> SubscriptionRow:
+    """Store a subscription and return it with its number. Inside a transaction."""
     last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'webhook_subscription'").fetchone()
-    number, now = (last[0] + 1 if last else _FIRST), int(time.time())
-    blank = SubscriptionRow(number, topic, uri, "JSON", None, "[]", "[]", "[]", None, now, now)
-    row = _with_given(blank, given)
-    marks = ",".join("?" * len(row))
-    connection.execute(f"INSERT INTO webhook_subscription VALUES ({marks})", row)  # noqa: S608 - marks of our own
-    return row
+    stored = row._replace(id=last[0] + 1 if last else _FIRST)
+    marks = ",".join("?" * len(stored))
+    connection.execute(f"INSERT INTO webhook_subscription VALUES ({marks})", stored)  # noqa: S608 - marks of our own
+    return stored
 
 
-def update_subscription(connection: sqlite3.Connection, row: SubscriptionRow, given: dict[str, Any]) -> SubscriptionRow:
-    """Store what an update names, leave the rest, and return the row as stored. Inside a transaction."""
-    changed = _with_given(row, given)._replace(updated_at=int(time.time()))
+def update_subscription(connection: sqlite3.Connection, row: SubscriptionRow) -> None:
+    """Store the values of a subscription. Inside a transaction."""
     columns = ", ".join(f"{name} = ?" for name in SubscriptionRow._fields[1:])
-    connection.execute(f"UPDATE webhook_subscription SET {columns} WHERE id = ?", (*changed[1:], row.id))  # noqa: S608
-    return changed
+    connection.execute(f"UPDATE webhook_subscription SET {columns} WHERE id = ?", (*row[1:], row.id))  # noqa: S608
 
 
 def delete_subscription(connection: sqlite3.Connection, number: int) -> None:
@@ -84,7 +92,8 @@ def delete_subscription(connection: sqlite3.Connection, number: int) -> None:
     connection.execute("DELETE FROM webhook_subscription WHERE id = ?", (number,))
 
 
-def _with_given(row: SubscriptionRow, given: dict[str, Any]) -> SubscriptionRow:
+def changed(row: SubscriptionRow, given: dict[str, Any]) -> SubscriptionRow:
+    """Change what an input names, and leave the rest."""
     changes = {column: given[name] for name, column in _GIVEN.items() if name in given}
     if changes.get("format", "JSON") is None:
         changes.pop("format")

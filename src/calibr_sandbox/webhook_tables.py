@@ -21,7 +21,6 @@ CREATE TABLE IF NOT EXISTS webhook_subscription (
   metafields TEXT NOT NULL,
   name TEXT,
   created_at INTEGER NOT NULL,
-  updated_at INTEGER NOT NULL,
-  UNIQUE (topic, uri)
+  updated_at INTEGER NOT NULL
 );
 """

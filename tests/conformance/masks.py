@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from scope import reason_out_of_scope
+
 _GID = re.compile(r"gid://shopify/(\w+)/[\w-]+(\?[\w=&-]*)?")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(-\d+)?")
@@ -13,6 +15,7 @@ _TEMPORARY = re.compile(r"\btmp/\d+/")
 _URL = re.compile(r"https?://\S+")
 _CURSORS = frozenset({"cursor", "startCursor", "endCursor"})
 _SIGNED = frozenset({"x-goog-date", "x-goog-credential", "x-goog-signature", "signature", "policy"})
+_ROOT = re.compile(r"\{\s*(\w+)")
 _BYTES = "fileSize"
 _COUNTS = ("objectCount", "rootObjectCount")
 
@@ -62,6 +65,10 @@ def _mask_progress(operation: dict[str, Any]) -> None:
     """How far an unfinished operation is, and how long the ids in a file are, is no two stores' alike."""
     if isinstance(operation.get(_BYTES), str):
         operation[_BYTES] = "<bytes>"
+    root = _ROOT.search(operation["query"]) if isinstance(operation.get("query"), str) else None
+    if root is not None and reason_out_of_scope(root[1]) is not None:
+        # What the store had of orders or customers, which the sandbox has none of.
+        operation.update({name: "<count>" for name in (*_COUNTS, _BYTES, "url") if name in operation})
     if operation.get("status") in {"RUNNING", "CANCELING", "CANCELED"}:
         for name in _COUNTS:
             if name in operation:

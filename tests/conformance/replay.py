@@ -16,6 +16,7 @@ from names import Names
 from plan import Evidence, LeftOut, NotAsked, NotServed, Send, plan
 from presupposed import gather
 from recording import Json, Recording, Result, Upload
+from restore import Restorer
 from seeding import seed
 from seeding_markets import derive, seed_markets
 from seeding_webhooks import seed_subscriptions
@@ -27,11 +28,12 @@ from calibr_sandbox.store import Store
 from calibr_sandbox.testing import StartedSandbox, started_sandbox
 from calibr_sandbox.versions import OLDEST_VERSION
 
+_WRITES = ("write_companies", "write_inventory", "write_markets", "write_publications")
+_SCOPES = (*DEFAULT_SCOPES, *_WRITES)
 _NEVER_S = 86_400.0
 """Bulk operations move on only when the recording says that they had."""
 _ORDER = ("CREATED", "RUNNING", "COMPLETED"), ("CANCELING", "CANCELED")
-_TRIES = 200
-_WRITES = ("write_markets", "write_publications", "write_companies")
+_PATIENCE_S = 20.0
 
 
 @dataclass
@@ -76,11 +78,12 @@ def replay(recording: Recording) -> Outcome:
             db,
             plan="enterprise",
             bulk_delay_s=_NEVER_S,
-            scopes=(*DEFAULT_SCOPES, *_WRITES),
+            cancel_delay_s=_NEVER_S,
+            scopes=_SCOPES,
             oldest_version=min(recording.version, OLDEST_VERSION),
         )
         with started_sandbox(config) as sandbox:
-            run = _Run(sandbox, names, outcome, recording.version)
+            run = _Run(sandbox, names, outcome, recording)
             for action in actions:
                 run.take(action)
     if not outcome.compared and not outcome.left_out:
@@ -107,8 +110,9 @@ def _reasons(actions: list[Any]) -> list[str]:
 class _Run:
     """A recording on its way through one sandbox."""
 
-    def __init__(self, sandbox: StartedSandbox, names: Names, outcome: Outcome, version: str) -> None:
-        self._version = version
+    def __init__(self, sandbox: StartedSandbox, names: Names, outcome: Outcome, recording: Recording) -> None:
+        self._version = recording.version
+        self._restorer = Restorer(sandbox.client, names, recording.upstream)
         self._sandbox = sandbox
         self._names = names
         self._outcome = outcome
@@ -135,16 +139,15 @@ class _Run:
 
     def _send(self, action: Send) -> None:
         self._uploads.presuppose(action)
+        if self._changed and action.is_mutation:
+            self._restorer.before(action)
         theirs = {key: action.step.body.get(key) for key in ("data", "errors")}
         ours = self._ask(action)
-        for _ in range(_TRIES):
-            if not _is_behind(theirs, ours):
-                break
+        deadline = time.monotonic() + _PATIENCE_S
+        while _is_behind(theirs, ours) and time.monotonic() < deadline:
             self._sandbox.shop.bulk.advance()
             time.sleep(0.01)
             ours = self._ask(action)
-        if not action.is_mutation:
-            _let_cancel(theirs, ours)
         self._names.learn(theirs, ours)
         self._uploads.remember(ours)
         self._finished = next(_finished(ours), self._finished)
@@ -225,14 +228,6 @@ def _is_behind(theirs: Json, ours: Json) -> bool:
         for left, right in pairs
         for line in _ORDER
     )
-
-
-def _let_cancel(theirs: Json, ours: Json) -> None:
-    """How long an operation is CANCELING is a matter of chance: one that has got to CANCELED may be shown so."""
-    pairs = zip(_operations(theirs.get("data")), _operations(ours.get("data")), strict=False)
-    for left, right in pairs:
-        if (left["status"], right["status"]) == ("CANCELING", "CANCELED"):
-            right["status"] = "CANCELING"
 
 
 def _finished(ours: Json) -> Iterator[Json]:

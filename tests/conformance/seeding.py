@@ -77,7 +77,8 @@ def _families(presupposed: Presupposed) -> dict[str, list[Json]]:
     for number, product in products.items():
         family_of |= {row["id"]: number for row in rows_of(product.get("variants")) if "id" in row}
     for variant in presupposed.of_type("ProductVariant"):
-        named = (variant.get("product") or {}).get("id") or presupposed.parents.get(variant["id"])
+        named = (variant.get("product") or {}).get("id") or variant.get("__parentId")
+        named = named or presupposed.parents.get(variant["id"])
         only = next(iter(products)) if len(products) == 1 else gid("Product", _number(variant["id"]))
         family_of.setdefault(variant["id"], named or only)
     families: dict[str, list[Json]] = {number: [] for number in products}

@@ -50,9 +50,11 @@ def test_requests_are_found_wherever_they_stand(tmp_path: Path) -> None:
             {"query": query, "variables": {}, "response": answer},
             {"request": {"document": query, "variables": {"a": 1}}, "response": {"payload": answer}},
             {"deep": [{"variables": {"b": 2}, "response": {"body": answer}}]},
+            {"request": {"body": json.dumps({"query": query})}, "response": {"body": json.dumps(answer)}},
         ],
         "setup": {"first": {"data": answer["data"]}, "upload": {"status": 201, "body": "<xml/>", "sizeBytes": 3}},
         "result": {"records": [{"id": "x"}]},
+        "second": {"result": {"body": '{"data":{"a":1},"__lineNumber":0}\n'}},
     }
 
     found = read_recording(write(tmp_path, content), "one")
@@ -64,9 +66,10 @@ def test_requests_are_found_wherever_they_stand(tmp_path: Path) -> None:
         ("cases[0]", query, "case"),
         ("cases[1]", query, "case"),
         ("cases[2]/deep[0]", query, "case"),
+        ("cases[3]", query, "case"),
         ("cleanup/last", query, "cleanup"),
     ]
-    assert [type(event) for event in found.events if not isinstance(event, Step)] == [Upload, Result]
+    assert [type(event) for event in found.events if not isinstance(event, Step)] == [Upload, Result, Result]
 
 
 def test_a_request_without_its_query_is_rebuilt_and_matches(tmp_path: Path) -> None:
@@ -124,6 +127,34 @@ def test_only_a_search_may_have_found_nothing_yet(tmp_path: Path, query: str, *,
 
     assert (found.verdict == "matches") is is_harmless
     assert len(found.notes) == is_harmless
+
+
+def test_fixed_prices_are_brought_back_to_what_was_read_before_a_request(tmp_path: Path) -> None:
+    number = "gid://shopify/PriceList/77"
+    state = {"id": number, "name": "EU", "currency": "EUR", "fixedPricesCount": 0, "prices": {"edges": []}}
+    product = {"id": PRODUCT, "title": "Hat"}
+    found = {"priceList": state, "variants": [{"id": VARIANT, "price": "5.00", "product": product}]}
+    add = {"priceListId": number, "prices": [{"variantId": VARIANT, "price": {"amount": "4", "currencyCode": "EUR"}}]}
+    delete = {"priceListId": number, "variantIds": [VARIANT]}
+    refusal = {"field": ["variantIds", "0"], "message": "Only fixed prices can be deleted.", "code": "PRICE_NOT_FIXED"}
+    answer = {"deletedFixedPriceVariantIds": [], "userErrors": [refusal]}
+    content = {
+        "cases": [
+            {"variables": add, "response": {"data": {"priceListFixedPricesAdd": {"userErrors": []}}}},
+            {"variables": delete, "response": {"data": {"priceListFixedPricesDelete": answer}}},
+        ],
+        "upstreamCalls": [
+            {"query": "query { priceList }", "variables": {**sent, "more": 1}, "response": {"body": {"data": found}}}
+            for sent in (add, delete)
+        ],
+    }
+
+    restored = outcome(tmp_path, content)
+    content["upstreamCalls"].pop()
+    kept = outcome(tmp_path, content)
+
+    assert (restored.verdict, restored.differences) == ("matches", [])
+    assert "userErrors: 1 items, here 0" in " ".join(kept.differences)
 
 
 def test_what_pricing_never_uses_is_out_of_scope_with_the_reason(tmp_path: Path) -> None:

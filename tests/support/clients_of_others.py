@@ -102,3 +102,17 @@ def start_client(client: str, arguments: list[str], shop: Storefront) -> "subpro
     return subprocess.run(
         command, env=shop.environment, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S
     )
+
+
+def everything(client: SandboxClient) -> dict[str, dict[str, Any]]:
+    """Read all variants of the shop page by page, by our own way."""
+    query = """query($after: String) { productVariants(first: 200, after: $after) { pageInfo { hasNextPage endCursor }
+      nodes { id price compareAtPrice sku inventoryItem { id unitCost { amount } } product { id title } } } }"""
+    found: dict[str, dict[str, Any]] = {}
+    after = None
+    while True:
+        page = client.graphql(query, {"after": after}).data["productVariants"]
+        found |= {node["id"]: node for node in page["nodes"]}
+        if not page["pageInfo"]["hasNextPage"]:
+            return found
+        after = page["pageInfo"]["endCursor"]

@@ -15,6 +15,7 @@ from calibr.catalog.model import (
     Product,
     ProductLabel,
     SyncFinding,
+    SyncMode,
     SyncRun,
     SyncSummary,
 )
@@ -92,6 +93,7 @@ __all__ = [
     "Reading",
     "Source",
     "SyncFinding",
+    "SyncMode",
     "SyncRun",
     "SyncSummary",
     "accept_consent",

@@ -82,14 +82,18 @@ class GrantKeeper:
             raise AssertionError("what was just kept is there")
         return renewed
 
-    def refused(self, code: str, message: str) -> None:
-        """Make the connection `unauthorized`, unless a person gave another credential since its connector was opened.
+    def refused(self, seen: int, code: str, message: str) -> None:
+        """Make the connection `unauthorized`, unless what was refused is out of date.
 
-        A database that is away does not hide why this was called.
+        It is when another process has renewed the token meanwhile, or a person gave another credential since the
+        connector was opened. A database that is away does not hide why this was called.
         """
         try:
             with self.again() as session:
-                if find_secrets_revision(session, self.connection_id) != self.secrets_revision:
+                grant = find_grant(session, self.connection_id)
+                newest = 0 if grant is None else grant.generation
+                revision = find_secrets_revision(session, self.connection_id)
+                if revision != self.secrets_revision or newest > max(seen, 0):
                     return
                 take_step(session, self.connection_id, REFUSE, {"code": code, "message": scrub(message)})
         except (CalibrError, SQLAlchemyError) as error:

@@ -25,7 +25,7 @@ CONNECTION_COLUMNS = (
 SYNC_COLUMNS = (
     sync_run.c.id, sync_run.c.connection_id, sync_run.c.state, sync_run.c.stage, sync_run.c.rows_read,
     sync_run.c.rows_total, sync_run.c.summary, sync_run.c.error, sync_run.c.requested_by, sync_run.c.correlation_id,
-    sync_run.c.created_at, sync_run.c.finished_at, sync_run.c.forced,
+    sync_run.c.created_at, sync_run.c.finished_at, sync_run.c.forced, sync_run.c.mode, sync_run.c.since,
 )  # fmt: skip
 
 
@@ -97,12 +97,13 @@ def erase(session: Session, connection_id: ConnectionId) -> None:
         session.execute(text(statement), {"connection": connection_id, "now": session.now})
 
 
-def insert_sync(session: Session, connection_id: ConnectionId, *, forced: bool) -> SyncRun | None:
+def insert_sync(session: Session, connection_id: ConnectionId, *, forced: bool, mode: str) -> SyncRun | None:
     """Ask for a sync; None if the connection has one that has not ended."""
     statement = insert_or_skip(sync_run).values(
         tenant_id=session.tenant_id,
         connection_id=connection_id,
         forced=forced,
+        mode=mode,
         requested_by=session.context.actor,
         correlation_id=session.context.correlation_id,
     )

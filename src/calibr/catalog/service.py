@@ -8,9 +8,10 @@ from calibr.catalog import repository
 from calibr.catalog.connection_states import DISABLE, ENABLE, FAIL, PROVE, UNINSTALL, ConnectionState
 from calibr.catalog.connection_steps import require_open, require_usable, take_step
 from calibr.catalog.grants import ISSUED, GrantKeeper
-from calibr.catalog.model import Connection, SyncRun
+from calibr.catalog.model import Connection, SyncMode, SyncRun
 from calibr.catalog.reads import get_connection
 from calibr.catalog.repository_grants import end_issued, find_secrets_revision, lock_grant, upsert_secrets
+from calibr.catalog.repository_readings import find_watermark
 from calibr.connectors.port import Connector, ConnectorFactory, Health
 from calibr.connectors.port.credentials import AsksForConsent, KeepsCredentials
 from calibr.core.errors import Conflict, Fault, Invalid
@@ -156,18 +157,25 @@ def erase_connection(session: Session, connection_id: ConnectionId) -> None:
     repository.erase(session, connection_id)
 
 
-def request_sync(session: Session, connection_id: ConnectionId, *, force: bool = False) -> SyncRun:
+def request_sync(
+    session: Session, connection_id: ConnectionId, *, force: bool = False, mode: SyncMode = SyncMode.AUTO
+) -> SyncRun:
     """Ask for a sync. Emits `sync.requested`; raises Conflict `sync.already_running` or `connection.<state>`.
 
-    `force` lets it make all listings vanish, which is otherwise taken for a mistake of the store.
+    `force` lets it make all listings vanish, which is otherwise taken for a mistake of the store; that needs a full
+    sync, so that Invalid `sync.mode` meets it with an incremental one. Conflict `sync.no_full_sync`: there is nothing
+    yet that changes could be added to.
     """
     known = get_connection(session, connection_id)
     require_usable(known)
-    asked = repository.insert_sync(session, connection_id, forced=force)
+    if mode is SyncMode.INCREMENTAL:
+        _require_incremental(session, known, force=force)
+    wanted = SyncMode.FULL if force else mode
+    asked = repository.insert_sync(session, connection_id, forced=force, mode=wanted)
     if asked is None:
         raise Conflict("sync.already_running", f"A sync of {known.name!r} has not ended yet.")
-    payload: dict[str, Any] = {"connection_id": str(connection_id), "forced": force}
-    emit(session, Event("sync.requested", "sync", str(asked.id), payload))
+    payload: dict[str, Any] = {"connection_id": str(connection_id), "forced": force, "mode": wanted.value}
+    emit(session, Event("sync.requested", "sync", str(asked.id), payload, schema_version="1.1.0"))
     return asked
 
 
@@ -175,6 +183,16 @@ def _replaced(known: Mapping[str, str], given: Mapping[str, str]) -> dict[str, s
     """The secret that signed until now, if another one takes its place."""
     old, new = known.get(SIGNING), given.get(SIGNING)
     return {f"{repository.REPLACED}{SIGNING}": old} if old is not None and new not in {None, old} else {}
+
+
+def _require_incremental(session: Session, known: Connection, *, force: bool) -> None:
+    if force:
+        rule = "must be full or auto with force: what has vanished is only seen by reading everything"
+        raise Invalid("sync.mode", f"mode: 'incremental' {rule}.", faults=(Fault("$.mode", "incremental", rule),))
+    if find_watermark(session, known.id) is None:
+        raise Conflict(
+            "sync.no_full_sync", f"{known.name!r} was never read as a whole; an incremental sync can follow a full one."
+        )
 
 
 def _first_state(connector: Connector) -> ConnectionState:

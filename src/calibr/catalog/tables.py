@@ -116,6 +116,12 @@ sync_run = Table(
     Column("fence", BigInteger, nullable=False),
     Column("created_at", _AT, nullable=False),
     Column("finished_at", _AT),
+    Column("mode", Text, nullable=False),
+    Column("since", _AT),
+    Column("read_from", _AT),
+    Column("operations", Integer, nullable=False),
+    Column("operation_id", Text),
+    Column("error_code", Text),
 )
 
 sync_finding = Table(

@@ -14,14 +14,10 @@ class Terminated(BaseException):
 
 @dataclass(slots=True)
 class _State:
-    """What the handler looks at: how many steps hold signals back, and the signal that came meanwhile.
-
-    `raised` is the last that was raised: Python loses an exception that is raised while it cleans up.
-    """
+    """What the handler looks at: how many steps hold signals back, and the signal that came meanwhile."""
 
     holding: int = 0
     held: int | None = None
-    raised: int | None = None
 
 
 _state: Final = _State()
@@ -55,12 +51,5 @@ def _arrived(number: int, _frame: FrameType | None) -> None:
         _raise_for(number)
 
 
-def raise_again() -> None:
-    """Raise for a signal that came and had no effect. A loop without an end asks once a round."""
-    if _state.raised is not None:
-        _raise_for(_state.raised)
-
-
 def _raise_for(number: int) -> None:
-    _state.raised = number
     raise KeyboardInterrupt if number == signal.SIGINT else Terminated

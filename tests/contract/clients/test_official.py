@@ -1,15 +1,14 @@
 """Shopify's own clients, as they come from the registries, against the sandbox."""
 
-import http.server
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from clients_of_others import Storefront, run_job
+from clients_of_others import Storefront, everything, run_job
+from webhook_receiver import await_that, receiving
 
 from calibr_sandbox.config import DEFAULT_CLIENT_SECRET, DEFAULT_TOKEN
+
+HOUR = {"advance_s": 3_600}
 
 
 def test_shopifyapp_signs_in_reads_and_changes_prices(storefront: Storefront) -> None:
@@ -81,24 +80,38 @@ def test_shopifyapp_is_told_when_the_shop_belongs_to_others(storefront: Storefro
 
 
 def test_shopifyapp_verifies_webhooks_with_the_new_and_the_old_secret(storefront: Storefront) -> None:
-    with _receiver() as (url, received):
-        storefront.control.request("POST", "/sandbox/webhooks", {"topic": "products/update", "url": url})
-        product = storefront.control.graphql("{ productVariants(first: 1) { nodes { id } } }")
-        variant = product.data["productVariants"]["nodes"][0]["id"]
-        for step in ({}, {"client_secret": "shpss_new"}, {"advance_s": 3_600}):
-            if "client_secret" in step:
-                storefront.control.request("POST", "/sandbox/app/secret", step)
-            elif step:
-                storefront.control.request("POST", "/sandbox/clock", step)
-            storefront.control.request("POST", f"/sandbox/variants/{variant}", {"price": f"{10 + len(received)}.00"})
-            received.wait_for_one_more()
+    control, variant = storefront.control, next(iter(everything(storefront.control)))
+    with receiving() as receiver:
+        control.request("POST", "/sandbox/webhooks", {"topic": "products/update", "url": receiver.url})
+        for count, step in enumerate((None, ("app/secret", {"client_secret": "shpss_new"}), ("clock", HOUR)), start=1):
+            if step is not None:
+                assert control.request("POST", f"/sandbox/{step[0]}", step[1]).status == 200
+            control.request("POST", f"/sandbox/variants/{variant}", {"price": f"{count}.00"})
+            await_that(lambda count=count: len(receiver.tries) == count)
 
-    requests = [*received.requests, {**received.requests[0], "body": received.requests[0]["body"] + " "}]
+    received = [
+        {"method": "POST", "headers": headers, "url": "/", "body": body.decode()} for headers, body in receiver.tries
+    ]
+    requests = [*received, {**received[0], "body": received[0]["body"] + " "}]
     secrets = [[DEFAULT_CLIENT_SECRET, None], ["shpss_new", None], ["shpss_new", DEFAULT_CLIENT_SECRET]]
     codes = run_job("official", "shopifyapp_webhook.py", storefront, requests=requests, secrets=secrets)
 
     bad, good = "invalid_hmac", "verified"
     assert codes == [[good, bad, good], [good, bad, good], [bad, good, good], [bad, bad, bad]]
+
+
+def test_shopifyapp_exports_and_changes_everything_in_bulk(storefront: Storefront) -> None:
+    held = {
+        gid: [variant["price"], variant["compareAtPrice"]] for gid, variant in everything(storefront.control).items()
+    }
+
+    report = run_job("official", "shopifyapp_bulk.py", storefront, price="42.00")
+
+    assert report["variants"] == held
+    assert len(report["products"]) == report["parents"]
+    assert report["line_numbers"] == list(range(report["parents"]))
+    assert not any(report["errors"])
+    assert {variant["price"] for variant in everything(storefront.control).values()} == {"42.00"}
 
 
 def test_shopifyapi_is_authorized_by_the_merchant(storefront: Storefront) -> None:
@@ -131,47 +144,5 @@ def test_admin_api_client_reads_retries_and_writes(storefront: Storefront) -> No
         "field": ["variants", "0", "price"], "message": "", "code": "GREATER_THAN_OR_EQUAL_TO",
     }  # fmt: skip
     assert report["unknown"] == 401
+    assert report["deprecated"] == 1
     assert report["wrong"] == ["Field 'nothing' doesn't exist on type 'Shop'"]
-
-
-class _Received:
-    """The webhooks that came in."""
-
-    def __init__(self) -> None:
-        self.requests: list[dict[str, Any]] = []
-        self._seen = 0
-        self._arrived = threading.Semaphore(0)
-
-    def __len__(self) -> int:
-        return len(self.requests)
-
-    def take(self, request: dict[str, Any]) -> None:
-        self.requests.append(request)
-        self._arrived.release()
-
-    def wait_for_one_more(self) -> None:
-        assert self._arrived.acquire(timeout=20), "no webhook came"
-
-
-@contextmanager
-def _receiver() -> Iterator[tuple[str, _Received]]:
-    received = _Received()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            self.send_response(200)
-            self.end_headers()
-            received.take({"method": "POST", "headers": dict(self.headers), "url": self.path, "body": body})
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/hook", received
-        finally:
-            server.shutdown()
-            thread.join()

@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clients_of_others import INSTALLER, Storefront, run_job, serving, start_client
-
-from calibr_sandbox.client import SandboxClient
+from clients_of_others import INSTALLER, Storefront, everything, run_job, serving, start_client
 
 _LISTED = 20
 """How many variants of a product `lib-shopify-graphql` asks for unless it is told otherwise."""
@@ -19,7 +17,7 @@ STREAMS = ("products", "product_variants", "inventory_items")
 def test_lib_shopify_graphql_lists_finds_and_changes(storefront: Storefront) -> None:
     report = run_job("lib-shopify-graphql", "lib_shopify_graphql_job.py", storefront, price="8.40", compare_at="99.00")
 
-    variants = Counter(variant["product"]["id"] for variant in _everything(storefront.control).values())
+    variants = Counter(variant["product"]["id"] for variant in everything(storefront.control).values())
     assert report["products"] == len(variants)
     assert report["variants"] == sum(min(_LISTED, count) for count in variants.values())
     assert report["succeeded"] == [report["first"], report["second"]]
@@ -38,10 +36,10 @@ def _config(folder: Path, shop: Storefront, **more: object) -> Path:
     return path
 
 
-def _select_all(catalog: dict[str, Any]) -> dict[str, Any]:
-    """Choose every field of the streams that are about prices."""
+def _select(catalog: dict[str, Any], streams: tuple[str, ...]) -> dict[str, Any]:
+    """Choose every field of these streams."""
     for stream in catalog["streams"]:
-        wanted = stream["tap_stream_id"] in STREAMS
+        wanted = stream["tap_stream_id"] in streams
         for entry in stream["metadata"]:
             entry["metadata"]["selected"] = wanted and entry["metadata"].get("inclusion") != "unsupported"
     return catalog
@@ -53,18 +51,13 @@ def _tap(shop: Storefront, config: Path, *arguments: str) -> "list[dict[str, Any
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def _everything(client: SandboxClient) -> dict[str, dict[str, Any]]:
-    """Read all variants of the shop page by page, by our own way."""
-    query = """query($after: String) { productVariants(first: 200, after: $after) { pageInfo { hasNextPage endCursor }
-      nodes { id price compareAtPrice sku inventoryItem { id unitCost { amount } } product { id title } } } }"""
-    found: dict[str, dict[str, Any]] = {}
-    after = None
-    while True:
-        page = client.graphql(query, {"after": after}).data["productVariants"]
-        found |= {node["id"]: node for node in page["nodes"]}
-        if not page["pageInfo"]["hasNextPage"]:
-            return found
-        after = page["pageInfo"]["endCursor"]
+def _catalog(folder: Path, shop: Storefront, config: Path, streams: tuple[str, ...]) -> Path:
+    """Let the client discover its streams, and choose some."""
+    discovered = start_client("tap-shopify", [_TAP, "--config", str(config), "--discover"], shop)
+    assert discovered.returncode == 0, discovered.stderr[-4_000:]
+    path = folder / "catalog.json"
+    path.write_text(json.dumps(_select(json.loads(discovered.stdout), streams)), encoding="utf-8")
+    return path
 
 
 @pytest.mark.slow
@@ -72,16 +65,12 @@ def test_tap_shopify_ingests_the_whole_catalog(tmp_path: Path) -> None:
     with serving(tmp_path, "--products", "1200", "--plan", "plus") as shop:
         stale = "shpat_ended_long_ago"  # the client must notice and sign in again
         config = _config(tmp_path, shop, access_token=stale, results_per_page="100", date_window_size="1000")
-        discovered = start_client("tap-shopify", [_TAP, "--config", str(config), "--discover"], shop)
-        assert discovered.returncode == 0, discovered.stderr[-4_000:]
-        catalog = tmp_path / "catalog.json"
-        catalog.write_text(json.dumps(_select_all(json.loads(discovered.stdout))), encoding="utf-8")
-
+        catalog = _catalog(tmp_path, shop, config, STREAMS)
         assert json.loads(config.read_text(encoding="utf-8"))["access_token"] != stale
 
         lines = _tap(shop, config, "--catalog", str(catalog))
 
-        ours = _everything(shop.control)
+        ours = everything(shop.control)
     records = {name: [line["record"] for line in lines if line.get("stream") == name and line["type"] == "RECORD"]
                for name in STREAMS}  # fmt: skip
     assert Counter(record["id"] for record in records["product_variants"]) == Counter(list(ours))
@@ -94,3 +83,23 @@ def test_tap_shopify_ingests_the_whole_catalog(tmp_path: Path) -> None:
     assert len(records["products"]) == len(products)
     costs = {variant["inventoryItem"]["id"]: variant["inventoryItem"]["unitCost"] for variant in ours.values()}
     assert {record["id"]: record["unitCost"] for record in records["inventory_items"]} == costs
+
+
+@pytest.mark.slow
+def test_tap_shopify_runs_its_bulk_query_to_the_end(tmp_path: Path) -> None:
+    """Orders are all that this client exports in bulk. The shop has none: what comes back whole is nothing."""
+    with serving(tmp_path, "--products", "5", "--bulk-delay", "0") as shop:
+        config = _config(tmp_path, shop, date_window_size="5000")
+        catalog = _catalog(tmp_path, shop, config, ("orders",))
+        # It asks at once whether the operation has ended, and again after a minute: let it ask a little later.
+        shop.control.request("POST", "/sandbox/faults", {"kind": "delay_before", "rate": 1.0, "delay_s": 0.5})
+
+        lines = _tap(shop, config, "--catalog", str(catalog))
+
+        ask = "{ bulkOperations(first: 9) { nodes { status type objectCount query } } }"
+        (operation,) = shop.control.graphql(ask).data["bulkOperations"]["nodes"]
+    assert (operation["status"], operation["type"], operation["objectCount"]) == ("COMPLETED", "QUERY", "0")
+    assert "lineItems" in operation["query"]
+    assert [line for line in lines if line["type"] == "RECORD"] == []
+    assert "updatedAt" in lines[-1]["value"]["bookmarks"]["orders"]
+    assert "bulk_operation" not in lines[-1]["value"]["bookmarks"]["orders"]

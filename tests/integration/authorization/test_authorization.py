@@ -2,6 +2,7 @@
 
 import io
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
@@ -11,10 +12,10 @@ from rest import Team
 from sqlalchemy import text
 
 from calibr.catalog import mark_uninstalled
-from calibr.connectors.port import PriceWrite, WriteOutcome
 from calibr.core.errors import Upstream
 from calibr.db import Database
-from calibr.http import ApiServices
+from calibr.http import ApiServices, build_api
+from calibr.http.server import HttpServer
 from calibr_sandbox.config import SandboxConfig
 from calibr_sandbox.testing import started_sandbox
 
@@ -259,6 +260,36 @@ def test_two_connections_cannot_hold_the_same_pair(merchant: Merchant) -> None:
     assert merchant.state(second) == "pending"
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "state=a&state=b",
+        "&".join(f"p{number}=1" for number in range(31)),
+        "state=%ff%00&hmac=%ff&shop=%00",
+        f"state={'0' * 64}.{'A' * 43}.{'0' * 64}",
+        "state=" + "x" * 5_000,
+    ],
+)
+def test_an_odd_way_back_is_refused_in_words(api_url: str, query: str) -> None:
+    refused = httpx2.get(f"{api_url}/v1/oauth/callback?{query}", trust_env=False)
+
+    assert (refused.status_code, refused.json()["code"]) == (400, "connection.return")
+    assert refused.headers["content-type"] == "application/problem+json"
+
+
+def test_the_way_back_leads_where_browsers_reach_the_server(merchant: Merchant, services: ApiServices) -> None:
+    connection = merchant.connect(CONSENT)
+    behind_a_proxy = build_api(replace(services, public_url="https://calibr.example.com/"))
+    with HttpServer(behind_a_proxy, host="127.0.0.1", port=0) as server:
+        author = merchant.team.author.headers["authorization"]
+        url = f"{server.url}/v1/connections/{connection['id']}/authorize"
+        asked = httpx2.post(url, json={}, headers={"Authorization": author}, trust_env=False).json()
+
+    assert asked["redirect_uri"] == "https://calibr.example.com/v1/oauth/callback"
+    assert httpx2.URL(asked["authorize_url"]).params["redirect_uri"] == asked["redirect_uri"]
+
+
 def test_what_a_removed_app_held_may_be_taken_over(merchant: Merchant, database: Database) -> None:
     first, second = merchant.connected_by_consent("One"), merchant.connect(CONSENT, name="Two")
     with database.session(merchant.context()) as session:
@@ -363,51 +394,3 @@ def test_another_consent_brings_a_dead_pair_back(merchant: Merchant, database: D
     assert stopped.value.code == "connection.unauthorized"
     assert merchant.state(connection) == "active"
     assert merchant.check(connection)["health"]["ok"]
-
-
-def test_a_long_export_that_meets_a_dead_token_goes_on_with_the_same_operation(
-    merchant: Merchant, database: Database, services: ApiServices, tmp_path: Path
-) -> None:
-    connection = merchant.connected_by_consent()
-    worker = merchant.open(database, connection, services.vault, services.connectors)
-    stages: list[str] = []
-
-    def spoil(stage: str, _done: int, _total: int | None) -> None:
-        if not stages:
-            merchant.in_store("clock", {"advance_s": 3_700})
-        stages.append(stage)
-
-    stream = worker.read_catalog(tmp_path, spoil)
-    rows = b"".join(stream.chunks()).count(b"\n")
-    stream.close()
-    worker.close()
-
-    assert rows == 3
-    assert len(stages) > 1
-    assert [event["generation"] for event in merchant.events(database, "connection.token_issued")] == [1, 2]
-    assert merchant.in_graphql("{ bulkOperations(first: 9) { nodes { status } } }") == {
-        "bulkOperations": {"nodes": [{"status": "COMPLETED"}]}
-    }
-
-
-def test_writes_that_meet_a_dead_token_are_each_done_once(
-    merchant: Merchant, database: Database, services: ApiServices, tmp_path: Path
-) -> None:
-    connection = merchant.connected_by_consent()
-    worker = merchant.open(database, connection, services.vault, services.connectors)
-    stream = worker.read_catalog(tmp_path, lambda *_: None)
-    rows = [line.split(b",")[:2] for line in b"".join(stream.chunks()).splitlines()]
-    stream.close()
-    writes = [
-        PriceWrite(variant.decode(), group.decode(), "USD", 1_234, None, write_compare_at=False)
-        for variant, group in rows
-    ]
-    merchant.in_store("clock", {"advance_s": 3_700})
-
-    results = worker.write_prices(writes)
-    worker.close()
-
-    assert [result.outcome for result in results] == [WriteOutcome.WRITTEN] * 3
-    journal = merchant.in_store("journal?after=0&limit=100")["writes"]
-    assert len(journal) == 3
-    assert [event["generation"] for event in merchant.events(database, "connection.token_issued")] == [1, 2]

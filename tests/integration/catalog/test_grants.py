@@ -177,7 +177,7 @@ def test_a_refused_connection_is_told_once_and_without_credentials(shop: Shop) -
     keeper = keeper_of(shop)
 
     for _ in range(2):
-        keeper.refused("upstream.unauthorized", "Shopify refuses shpat_abcdef0123.")
+        keeper.refused(UNSEEN, "upstream.unauthorized", "Shopify refuses shpat_abcdef0123.")
 
     (told,) = shop.events("connection.unauthorized")
     assert told == {"from": "active", "code": "upstream.unauthorized", "message": "Shopify refuses ***."}
@@ -190,9 +190,20 @@ def test_a_worker_with_an_old_secret_says_nothing_about_the_new_one(shop: Shop) 
         fake = {"fake": lambda _config, _secrets: shop.store}
         replace_secrets(session, shop.connection.id, {"access_token": "shpat_new"}, vault=VAULT, connectors=fake)
 
-    keeper.refused("upstream.unauthorized", "The old token is dead.")
+    keeper.refused(UNSEEN, "upstream.unauthorized", "The old token is dead.")
 
     assert shop.events("connection.unauthorized") == []
+
+
+@pytest.mark.parametrize(("seen", "told"), [(1, 0), (2, 1)])
+def test_a_refusal_of_a_token_that_was_renewed_meanwhile_is_no_news(shop: Shop, seen: int, told: int) -> None:
+    keeper = keeper_of(shop)
+    keeper.renew(UNSEEN, issuer := Issuer())
+    keeper.renew(1, issuer)
+
+    keeper.refused(seen, "upstream.unauthorized", "dead")
+
+    assert len(shop.events("connection.unauthorized")) == told
 
 
 def test_tokens_of_another_tenant_or_connection_do_not_open(

@@ -54,6 +54,7 @@ def test_a_wrong_secret_is_told_and_a_good_one_brings_it_back(newcomer: Terminal
 
     assert (wrong.code, refused.code, good.code) == (1, 2, 0)
     assert "invalid_client" in wrong.err
+    assert "calibr connections authorize s" in wrong.err
     assert "was refused by the store; authorize it again" in refused.err
     assert good.document["state"] == "active"
 

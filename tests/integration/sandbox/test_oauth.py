@@ -1,6 +1,7 @@
 """The OAuth grants: each way to a token, how long it lives, what ends it, and what it may do."""
 
 import http.client
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
+from webhook_receiver import await_that, receiving
 
 from calibr_sandbox.client import SandboxClient
 from calibr_sandbox.config import DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET
@@ -446,6 +448,15 @@ def test_time_is_moved_ahead(sandbox: StartedSandbox, ask: Ask) -> None:
     assert _status(sandbox, token) == 401
 
 
+def test_a_week_passes_at_once_and_the_result_of_a_bulk_query_is_gone(sandbox: StartedSandbox) -> None:
+    assert _finished_bulk_query(sandbox) == {"status": "COMPLETED", "errorCode": None}
+
+    sandbox.client.request("POST", "/sandbox/clock", {"advance_s": 7 * DAY + 1})
+
+    found = sandbox.client.graphql("{ currentBulkOperation { status url } }").data["currentBulkOperation"]
+    assert found == {"status": "EXPIRED", "url": None}
+
+
 def test_the_shop_is_described_over_rest(unchanged: StartedSandbox) -> None:
     answer = unchanged.client.request("GET", "/admin/api/2025-07/shop.json")
 
@@ -455,18 +466,34 @@ def test_the_shop_is_described_over_rest(unchanged: StartedSandbox) -> None:
         assert client.request("GET", "/admin/api/2025-07/shop.json").status == 401
 
 
+def _finished_bulk_query(sandbox: StartedSandbox) -> dict[str, Any]:
+    run = "mutation($query: String!) { bulkOperationRunQuery(query: $query) { userErrors { message } } }"
+    export = "{ products { edges { node { id } } } }"
+    assert sandbox.client.graphql(run, {"query": export}).data["bulkOperationRunQuery"]["userErrors"] == []
+    for _ in range(500):
+        read = sandbox.client.graphql("{ currentBulkOperation { status errorCode } }").data["currentBulkOperation"]
+        found: dict[str, Any] = read
+        if found["status"] not in {"CREATED", "RUNNING"}:
+            return found
+        time.sleep(0.01)
+    pytest.fail("the operation did not end")
+
+
 def test_a_bulk_query_without_its_scope_fails(start: Starter) -> None:
     sandbox = start(scopes=("read_inventory",))
-    run = (
-        'mutation { bulkOperationRunQuery(query: "{ products { edges { node { id } } } }") { userErrors { message } } }'
-    )
-    assert sandbox.client.graphql(run).data["bulkOperationRunQuery"]["userErrors"] == []
 
-    found: dict[str, Any] = {}
-    for _ in range(500):
-        found = sandbox.client.graphql("{ currentBulkOperation { status errorCode } }").data["currentBulkOperation"]
-        if found["status"] not in {"CREATED", "RUNNING"}:
-            break
-        time.sleep(0.01)
+    assert _finished_bulk_query(sandbox) == {"status": "FAILED", "errorCode": "ACCESS_DENIED"}
 
-    assert found == {"status": "FAILED", "errorCode": "ACCESS_DENIED"}
+
+def test_the_app_is_told_of_its_scopes_and_of_its_end(sandbox: StartedSandbox) -> None:
+    with receiving() as receiver:
+        for topic in ("app/scopes_update", "app/uninstalled"):
+            sandbox.client.request("POST", "/sandbox/webhooks", {"topic": topic, "url": receiver.url})
+        for change in ({"scopes": ["read_products"]}, {"scopes": ["read_products"]}, {"installed": False}):
+            sandbox.client.request("POST", "/sandbox/app", change)
+        await_that(lambda: len(receiver.tries) >= 2)  # each topic has a courier of its own
+        told = {headers["X-Shopify-Topic"]: json.loads(body) for headers, body in receiver.tries}
+
+    assert len(receiver.tries) == 2
+    assert told["app/scopes_update"]["current"] == ["read_products"]
+    assert told["app/uninstalled"]["myshopify_domain"] == "calibr-sandbox.myshopify.com"

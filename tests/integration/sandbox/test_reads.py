@@ -134,7 +134,7 @@ def test_a_search_filters_products_and_variants(unchanged: StartedSandbox) -> No
         ('{ products(first: 1, query: "id:99999999999999999999") { nodes { id } } }', "'9999", "BAD_REQUEST"),
         ("{ shop " + "{ a " * 5_000 + "}" * 5_001, "Document is nested too deeply", "PARSE_ERROR"),
         ("{ nope { id } }", "Field 'nope' doesn't exist on type 'QueryRoot'", "undefinedField"),
-        ("{ shop ", "Expected Name", "PARSE_ERROR"),
+        ("{ shop ", "syntax error, unexpected end of file at [1, 3]", "PARSE_ERROR"),
         ("query A { shop { id } } query B { shop { id } }", "An operation name is required", "BAD_REQUEST"),
         ("query($id: ID!) { product(id: $id) { id } }", "Variable $id of type ID! was", "INVALID_VARIABLE"),
     ],
@@ -214,3 +214,34 @@ def test_the_listener_names_tcp_so_that_no_answer_waits_for_an_acknowledgment() 
     """Without the name asyncio leaves Nagle's algorithm on, and each call takes 40 ms."""
     with listen(0) as listener:
         assert listener.proto == socket.IPPROTO_TCP
+
+
+@pytest.mark.parametrize(
+    ("query", "is_deprecated"),
+    [
+        ("{ shop { plan { publicDisplayName } } }", False),
+        ("{ shop { plan { displayName } } }", True),
+        ("{ currentBulkOperation { id } }", True),
+    ],
+)
+def test_an_answer_says_that_a_field_goes_away(unchanged: StartedSandbox, query: str, *, is_deprecated: bool) -> None:
+    headers = unchanged.client.graphql(query).headers
+
+    assert ("x-shopify-api-deprecated-reason" in headers) is is_deprecated
+
+
+@pytest.mark.parametrize(
+    ("search", "titles"),
+    [
+        ("title:Shirt OR title:Mug", ["Shirt", "Mug"]),
+        ("-title:Shirt", ["Mug"]),
+        ("vendor:Acme AND NOT (title:Shirt OR title:Mug)", []),
+        ("sku:blue", ["Shirt"]),
+    ],
+)
+def test_words_of_a_search_are_joined_as_they_say(unchanged: StartedSandbox, search: str, titles: list[str]) -> None:
+    query = "query($search: String) { products(first: 5, query: $search) { nodes { title } } }"
+
+    nodes = unchanged.client.graphql(query, {"search": search}).data["products"]["nodes"]
+
+    assert [node["title"] for node in nodes] == titles

@@ -1,5 +1,8 @@
 """Costs and limits as a client meets them. The clock stands still unless a test moves it."""
 
+import time
+from pathlib import Path
+
 import pytest
 
 from calibr_sandbox.testing import StartedSandbox, Starter
@@ -117,3 +120,62 @@ def test_a_list_that_is_too_long_is_refused(
             }
         ]
     }
+
+
+def test_time_that_runs_faster_fills_the_bucket_sooner_and_says_so(start: Starter) -> None:
+    sandbox = start(plan="standard", time_factor=50)
+    sandbox.client.request("POST", "/sandbox/throttle")
+    refused = sandbox.client.graphql(DEAR)
+
+    sandbox.clock.now += 277 / (50 * 100) + 0.001
+    after = sandbox.client.graphql(DEAR)
+
+    assert refused.body["errors"][0]["extensions"]["code"] == "THROTTLED"
+    assert refused.cost["throttleStatus"]["restoreRate"] == 5_000
+    assert "errors" not in after.body
+
+
+def test_a_client_that_waits_as_it_is_told_is_not_throttled(start: Starter) -> None:
+    """The wait by the formula of Shopify's documentation, in the client's own seconds, at any speed of time."""
+    for factor in (1, 7, 600):
+        sandbox = start(plan="standard", time_factor=factor)
+        sandbox.client.request("POST", "/sandbox/throttle")
+        cost = sandbox.client.graphql(DEAR).cost
+        status = cost["throttleStatus"]
+        wait = (cost["requestedQueryCost"] - status["currentlyAvailable"]) / status["restoreRate"]
+
+        sandbox.clock.now += wait
+
+        assert "errors" not in sandbox.client.graphql(DEAR).body, factor
+
+
+def test_time_moved_ahead_fills_the_bucket(start: Starter) -> None:
+    sandbox = start(plan="standard")
+    sandbox.client.request("POST", "/sandbox/throttle")
+    sandbox.client.request("POST", "/sandbox/clock", {"advance_s": 20})
+
+    assert "errors" not in sandbox.client.graphql(DEAR).body
+
+
+def test_bulk_operations_take_their_time_divided_by_its_speed(start: Starter) -> None:
+    sandbox = start(bulk_delay_s=600, time_factor=20_000)  # twice 0.03 s
+    run = (
+        'mutation { bulkOperationRunQuery(query: "{ products { edges { node { id } } } }") { userErrors { message } } }'
+    )
+    assert sandbox.client.graphql(run).data["bulkOperationRunQuery"]["userErrors"] == []
+
+    deadline = time.monotonic() + 10
+    while sandbox.client.graphql("{ currentBulkOperation { status } }").data["currentBulkOperation"]["status"] != (
+        "COMPLETED"
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_the_same_token_at_two_plans_has_their_buckets(start: Starter, tmp_path: Path) -> None:
+    plans = {"standard": 2_000, "advanced": 4_000, "plus": 20_000}
+    shops = {plan: start(plan=plan, db=tmp_path / f"{plan}.db") for plan in plans}
+
+    for plan, size in plans.items():
+        status = shops[plan].client.graphql(CHEAP).cost["throttleStatus"]
+        assert (status["maximumAvailable"], status["restoreRate"]) == (size, size / 20)

@@ -222,3 +222,38 @@ def test_products_are_listed_by_their_last_change_and_by_text(start: Starter) ->
     assert titles("UPDATED_AT", reverse=False) == ["C", "B", "A"]
     assert titles("TITLE", reverse=False) == ["A", "B", "C"]
     assert titles("ID", reverse=True) == ["C", "A", "B"]
+
+
+INVENTORY = """mutation($id: ID!, $input: InventoryItemInput!) { inventoryItemUpdate(id: $id, input: $input) {
+  inventoryItem { sku tracked unitCost { amount } } userErrors { field message } } }"""
+ITEM_ID = "gid://shopify/InventoryItem/47100000000002"
+
+
+def test_an_inventory_item_takes_a_cost_with_the_scope_for_it(start: Starter) -> None:
+    sandbox = start(scopes=("read_products", "write_inventory"))
+
+    def update(**values: object) -> dict[str, Any]:
+        answer = sandbox.client.graphql(INVENTORY, {"id": ITEM_ID, "input": values})
+        payload: dict[str, Any] = answer.data["inventoryItemUpdate"]
+        return payload
+
+    assert update(cost="5", tracked=True) == {
+        "inventoryItem": {"sku": "BLUE", "tracked": True, "unitCost": {"amount": "5.0"}},
+        "userErrors": [],
+    }
+    assert update(cost=None)["inventoryItem"]["unitCost"] is None
+    assert update(cost="-1")["userErrors"] == [
+        {"field": ["input", "cost"], "message": "Cost per item must be greater than or equal to 0"}
+    ]
+    costs = [entry["cost"] for entry in sandbox.client.request("GET", "/sandbox/journal").body["writes"]]
+    assert costs == ["5.00", None]
+
+
+def test_an_inventory_item_needs_the_scope_and_must_exist(sandbox: StartedSandbox, start: Starter) -> None:
+    asked = {"id": ITEM_ID, "input": {"cost": "5"}}
+    assert sandbox.client.graphql(INVENTORY, asked).body["errors"][0]["extensions"]["code"] == "ACCESS_DENIED"
+
+    allowed = start(scopes=("write_inventory",), products=())
+    answer = allowed.client.graphql(INVENTORY, asked | {"id": "gid://shopify/InventoryItem/47100000000009"})
+
+    assert [error["field"] for error in answer.data["inventoryItemUpdate"]["userErrors"]] == [["id"]]

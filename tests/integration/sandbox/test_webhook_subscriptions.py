@@ -134,6 +134,31 @@ def test_an_address_hears_of_a_topic_once(api: Markets) -> None:
     assert api.call(UPDATE, id=other, given={"uri": HOOK})["userErrors"] == []
 
 
+def test_an_address_may_hear_of_a_topic_through_several_filters(api: Markets) -> None:
+    first = _create(api, uri=HOOK, filter="vendor:Acme", name="acme")
+    second = _create(api, uri=HOOK, filter="vendor:Kumo", name="kumo")
+
+    same = api.call(UPDATE, id=second, given={"filter": "vendor:Acme"})
+    assert _refusal(same) == (ADDRESS, "Address for this topic has already been taken")
+    assert first != second
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("taken", "Name has already been taken"),
+        ("a" * 51, "Name is too long (maximum is 50 characters)"),
+        ("two words", "Name can only contain alphanumeric characters, underscores, and hyphens"),
+        ("", "Name can only contain alphanumeric characters, underscores, and hyphens"),
+    ],
+)
+def test_a_name_is_short_plain_and_the_shops_only_one(api: Markets, name: str, message: str) -> None:
+    _create(api, uri=HOOK, name="taken")
+
+    refused = api.call(CREATE, topic="PRODUCTS_DELETE", given={"uri": HOOK, "name": name})
+    assert _refusal(refused) == (["webhookSubscription", "name"], message)
+
+
 def test_an_update_changes_what_it_names_and_keeps_the_rest(api: Markets) -> None:
     number = _create(api, uri=HOOK, includeFields=["id"], name="prices")
 

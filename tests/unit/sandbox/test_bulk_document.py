@@ -42,7 +42,7 @@ def test_a_query_that_is_one_byte_too_long_is_refused(built: GraphQLSchema) -> N
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        ("{ products { edges { node { id", "Invalid bulk query: Expected Name, found <EOF>."),
+        ("{ products { edges { node { id", "Invalid bulk query: syntax error, unexpected end of file at [1, 29]"),
         (
             "{ products { edges { node { nope } } } }",
             "Invalid bulk query: Field 'nope' doesn't exist on type 'Product'",
@@ -59,7 +59,7 @@ def test_a_query_that_is_one_byte_too_long_is_refused(built: GraphQLSchema) -> N
         ),
         (
             "{ productVariants { edges { node { id product { id variants { edges { node { id } } } } } } } }",
-            "The only nested connection that the sandbox exports is one `Product.variants`.",
+            "The nested connections that the sandbox exports are",
         ),
         ('{ products(query: "colour:red") { edges { node { id } } } }', "The sandbox cannot search by `colour`"),
     ],

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 from typer import Option, Typer
 
-from calibr.cli.commands.connections import Store, connections, refuse_unhealthy, show_connection
+from calibr.cli.commands.connections import LET_IN_AGAIN, Store, connections, refuse_unhealthy, show_connection
 from calibr.cli.connect_guide import SECRET_NAMES, Answers, Method, complete, is_conversation
 from calibr.cli.declare import command, group
 from calibr.cli.failures import FAILED, CliError
@@ -21,7 +21,6 @@ connect: Typer = group("connect", "Connect a store.")
 Connection = dict[str, Any]
 _POLL_S: Final = 1.0
 _CONSENT_S: Final = 600.0
-_WAITING: Final = frozenset({"pending", "unauthorized", "uninstalled"})
 
 
 Wait = Annotated[bool, Option("--wait/--no-wait", help="Wait for the owner to agree (authorization-code).")]
@@ -154,12 +153,12 @@ def _consented(cli: Cli, connection: Connection, *, wait: bool) -> Connection:
     cli.notes.print("The owner of the store agrees here, within ten minutes:")
     cli.notes.print(f"  {asked['authorize_url']}", soft_wrap=True)
     cli.notes.print(f"(The app must list this redirect URL: {asked['redirect_uri']})", soft_wrap=True)
-    if not wait or connection["state"] not in _WAITING:
+    if not wait or connection["state"] not in LET_IN_AGAIN:
         return {**connection, **{key: asked[key] for key in ("authorize_url", "redirect_uri", "expires_at")}}
     until = time.monotonic() + _CONSENT_S
     while time.monotonic() < until:
         found = cli.api.get(f"/v1/connections/{connection['id']}")
-        if found["state"] not in _WAITING:
+        if found["state"] not in LET_IN_AGAIN:
             return found
         time.sleep(_POLL_S)
     again = f"calibr connections authorize {connection['name']}"

@@ -1,6 +1,6 @@
 """`calibr connections` and `sync`: the links to stores, their health, and reading a catalog in."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from rich.console import Console
 from rich.text import Text
@@ -19,6 +19,8 @@ connections: Typer = group("connections", "Connected stores and their health.", 
 Store = Annotated[str, Argument(metavar="NAME", help="Name or id of the connection.")]
 Connection = dict[str, Any]
 
+LET_IN_AGAIN: Final = frozenset({"pending", "unauthorized", "uninstalled"})
+"""States that a person ends by `calibr connections authorize`."""
 _STATE_STYLES = {
     "active": "green",
     "pending": "yellow",
@@ -63,10 +65,15 @@ def sync(
     cli: Cli,
     name: Store,
     wait: Annotated[bool, Option("--wait/--no-wait", help="Follow it to its end.")] = True,
+    full: Annotated[
+        bool | None,
+        Option("--full/--incremental", help="Read everything, or what changed. Default: what the last syncs allow."),
+    ] = None,
 ) -> None:
     """Read the store's catalog: products, prices and costs that are new, changed or gone."""
     found = find_connection(cli.api, name)
-    started = cli.api.post(f"/v1/connections/{found['id']}/syncs")
+    mode = "auto" if full is None else "full" if full else "incremental"
+    started = cli.api.post(f"/v1/connections/{found['id']}/syncs", {"mode": mode})
     done = _follow(cli, str(started["id"]), name) if wait else started
     cli.result(done, lambda page: show_sync(page, done))
     if done["state"] == "failed":
@@ -75,7 +82,7 @@ def sync(
 
 def show_sync(page: Console, run: dict[str, Any]) -> None:
     """The counts of a sync."""
-    page.print(Text.assemble("sync ", (str(run["state"]), "bold"), f"  {run['id']}"))
+    page.print(Text.assemble("sync ", (str(run["state"]), "bold"), f"  {run['mode']}  {run['id']}"))
     for key, value in (run.get("summary") or {}).items():
         if isinstance(value, int) and not isinstance(value, bool):
             page.print(f"  {value:>9,}  {key.replace('_', ' ')}")
@@ -104,7 +111,10 @@ def refuse_unhealthy(connection: Connection) -> None:
     health = connection["health"] or {}
     if not health.get("ok"):
         problems = "; ".join(map(str, health.get("problems") or ["the store was not reached"]))
-        raise CliError(f"connection {connection['name']}: {problems}", FAILED, "connection.unhealthy")
+        way_out = ""
+        if connection["state"] in LET_IN_AGAIN:
+            way_out = f" (then let it in again: calibr connections authorize {connection['name']} --help)"
+        raise CliError(f"connection {connection['name']}: {problems}{way_out}", FAILED, "connection.unhealthy")
 
 
 def show_connection(page: Console, connection: Connection) -> None:

@@ -14,7 +14,6 @@ from calibr.cli.failures import CliError, Unreachable
 from calibr.cli.histogram import FLAT
 from calibr.cli.lookups import short
 from calibr.cli.session import Cli
-from calibr.cli.signals import raise_again
 from calibr.cli.views.audit import told
 from calibr.cli.views.table import moment
 
@@ -56,7 +55,6 @@ def _events(cli: Cli, query: Query, after: int | None, *, follows: bool) -> Iter
         try:
             for seq, event in _parsed(cli.api.lines("/v1/events/stream", {**query, "after": after})):
                 after = seq
-                raise_again()
                 if event is not None:
                     yield event
         except Unreachable:
@@ -64,7 +62,6 @@ def _events(cli: Cli, query: Query, after: int | None, *, follows: bool) -> Iter
                 raise
         if not follows:
             return
-        raise_again()
         time.sleep(_AGAIN_AFTER_S)
 
 

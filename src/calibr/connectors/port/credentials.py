@@ -49,8 +49,8 @@ class CredentialKeeper(Protocol):
         """
         ...
 
-    def refused(self, code: str, message: str) -> None:
-        """Note that the store refuses us and that nothing is left that could be tried without a person."""
+    def refused(self, seen: int, code: str, message: str) -> None:
+        """Note that the store refuses us, unless there is a newer credential than `seen` by now: a person is needed."""
         ...
 
 

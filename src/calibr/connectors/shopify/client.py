@@ -198,7 +198,7 @@ class ShopifyClient:
         """The token to try again with. Raises the refusal when there is none, or the second one was refused too."""
         other = self.tokens.instead_of(token) if refusal.may_renew and not renewed else None
         if other is None:
-            self.tokens.give_up(refusal)
+            self.tokens.give_up(token, refusal)
             raise refusal
         return other
 

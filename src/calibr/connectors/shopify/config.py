@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from calibr.connectors.port import WritePath
+from calibr.connectors.shopify.metafields import CONFIG_FIELDS, NO_METAFIELDS, Metafields, parse_metafields
 from calibr.connectors.shopify.methods import AppAuth, AuthMethod, parse_auth
 from calibr.core.errors import Fault, Invalid
 
@@ -20,7 +21,7 @@ _STORE_HOST: Final = re.compile(r"[a-z0-9][a-z0-9-]*\.myshopify\.com")
 WRITE_PATHS: Final = ("auto", *WritePath)
 """How prices are written: as the cost model says, or always in one way."""
 
-_CONFIG_FIELDS: Final = frozenset({"shop_url", "api_version", "write_path", "auth"})
+_CONFIG_FIELDS: Final = frozenset({"shop_url", "api_version", "write_path", "auth"}) | CONFIG_FIELDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class StoreConfig:
     write_path: WritePath | None = None
     """None: as the cost model says."""
     app: AppAuth | None = None
+    metafields: Metafields = NO_METAFIELDS
 
     @property
     def method(self) -> AuthMethod:
@@ -57,12 +59,13 @@ def parse_config(config: Mapping[str, object], secrets: Mapping[str, str]) -> St
     path = config.get("write_path", "auto")
     if path not in WRITE_PATHS:
         faults.append(Fault("$.config.write_path", _shown(path), f"must be one of {', '.join(WRITE_PATHS)}"))
+    metafields = parse_metafields(config, faults)
     auth = parse_auth(config.get("auth"), secrets, faults)
     if faults or origin is None or not isinstance(version, str) or auth is None:
         sentence = "; ".join(f"{fault.path.rpartition('.')[2]} {fault.rule}" for fault in faults)
         raise Invalid("connection.config", f"The Shopify connection is not valid: {sentence}.", faults=tuple(faults))
     forced = None if path == "auto" else WritePath(str(path))
-    return StoreConfig(origin.url, version, origin.is_loopback, auth.token, forced, auth.app)
+    return StoreConfig(origin.url, version, origin.is_loopback, auth.token, forced, auth.app, metafields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,15 @@
 """The Shopify connector: one store behind the port, made of a client, a throttle and a pool of threads."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import httpx2
 
 from calibr.connectors.port import (
-    BasePriceList,
     BulkWriter,
     Capability,
     CatalogStream,
@@ -22,15 +21,14 @@ from calibr.connectors.port import (
     WriteResult,
 )
 from calibr.connectors.port.credentials import CredentialKeeper, Issued
+from calibr.connectors.port.reading import ReadingLog, Unnoted
 from calibr.connectors.port.webhooks import RemoteWebhook
 from calibr.connectors.shopify.bucket import BucketView
-from calibr.connectors.shopify.bulk import BulkQuery
-from calibr.connectors.shopify.bulk_rows import stream
 from calibr.connectors.shopify.bulk_write import BulkPriceWriter
+from calibr.connectors.shopify.catalog import CatalogReader
 from calibr.connectors.shopify.client import CALL_S, CallTimes, ShopifyClient
 from calibr.connectors.shopify.config import StoreConfig
-from calibr.connectors.shopify.documents import CATALOG, UPDATE_PRICES
-from calibr.connectors.shopify.download import download
+from calibr.connectors.shopify.documents import UPDATE_PRICES
 from calibr.connectors.shopify.errors import CallError
 from calibr.connectors.shopify.estimates import Pace, estimate
 from calibr.connectors.shopify.health import check
@@ -42,6 +40,7 @@ from calibr.connectors.shopify.throttle import Throttle
 from calibr.connectors.shopify.tokens import Tokens
 from calibr.connectors.shopify.writes import PriceWriter
 from calibr.core.errors import Fault, Invalid
+from calibr.core.ids import new_uuid
 
 KIND: Final = "shopify"
 CHECK_WINDOW_S: Final = 15.0
@@ -85,7 +84,7 @@ class ShopifyConnector:
         self._currency = ShopCurrency(self._client)
         self._reader = PriceReader(self._client, self._currency, self._pool)
         self._writer = PriceWriter(self._client, self._currency, self._pool)
-        self._bulk = BulkQuery(self._client)
+        self._catalog = CatalogReader(self._client, self._currency)
         self.bulk: BulkWriter | None = BulkPriceWriter(self._client, self._currency)
 
     def use_keeper(self, keeper: CredentialKeeper) -> None:
@@ -120,16 +119,15 @@ class ShopifyConnector:
 
     def read_catalog(self, work_dir: Path, progress: Progress) -> CatalogStream:
         """Export the whole catalog by a bulk operation into a file in `work_dir` and stream its rows."""
-        currency = self._currency.get(self._until(self._send_window_s))
-        result = self._bulk.run(CATALOG, progress)
-        path = work_dir / f"shopify-bulk-{re.sub(r'[^0-9]', '', result.operation_id)}.jsonl"
-        if result.url is None:
-            path.write_bytes(b"")
-        else:
-            download(self._client, result.url, path, result.size, progress)
-        # Where the size was told and checked, the count of objects can tell nothing more.
-        expected = result.objects if result.size is None else None
-        return stream(path, BasePriceList("Base prices", currency), work_dir, expected_objects=expected)
+        return self._catalog.read(work_dir, progress, Unnoted(f"CalibrCatalog_{new_uuid().hex}", datetime.now(UTC)))
+
+    def read_catalog_noted(self, work_dir: Path, progress: Progress, log: ReadingLog) -> CatalogStream:
+        """Do the same for one that may be taken over, or that reads only what changed."""
+        return self._catalog.read(work_dir, progress, log)
+
+    def count_listings(self) -> int:
+        """Ask how many variants the store has."""
+        return self._catalog.count()
 
     def read_prices(self, external_ids: Sequence[str], currency: str) -> dict[str, RemotePrice]:
         """Read current prices. Raises `Upstream` if the store fails or means another currency."""

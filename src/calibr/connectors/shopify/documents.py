@@ -54,7 +54,7 @@ UPDATE_PRICES: Final = Document(
     may_repeat=False,
 )
 
-# If its answer is lost, a second export runs beside the first, which ends by itself: that may be repeated.
+# Two exports do no harm, but each takes a slot: one whose answer was lost is looked for before it is started again.
 START_BULK_QUERY: Final = Document(
     "CalibrStartBulkQuery",
     """
@@ -132,6 +132,7 @@ CATALOG: Final = Document(
       products {
         edges { node {
           id title vendor productType status tags
+          collections { edges { node { id handle title } } }
           variants {
             edges { node {
               id sku price compareAtPrice position
@@ -144,7 +145,11 @@ CATALOG: Final = Document(
     }
     """,
 )
-"""Runs as a bulk operation: only there may a connection stand without `first`."""
+"""Runs as a bulk operation: only there may a connection stand without `first`. Each run has a name of its own."""
+
+COUNT_VARIANTS: Final = Document(
+    "CalibrCountVariants", "query CalibrCountVariants { productVariantsCount(limit: null) { count precision } }"
+)
 
 WEBHOOKS: Final = Document(
     "CalibrWebhooks",
@@ -173,5 +178,5 @@ SUBSCRIBE_WEBHOOK: Final = Document(
 
 ALL: Final = (
     *(SHOP, CHECK, PRICES, UPDATE_PRICES, START_BULK_QUERY, BULK_OPERATION, BULK_OPERATIONS),
-    *(STAGE_UPLOAD, START_BULK_MUTATION, CANCEL_BULK, CATALOG, WEBHOOKS, SUBSCRIBE_WEBHOOK),
+    *(STAGE_UPLOAD, START_BULK_MUTATION, CANCEL_BULK, CATALOG, COUNT_VARIANTS, WEBHOOKS, SUBSCRIBE_WEBHOOK),
 )

@@ -69,10 +69,10 @@ class Tokens:
             self._held = self._renew(refused.generation)
             return self._held
 
-    def give_up(self, error: CallError) -> None:
-        """Tell the keeper that the store refuses us for good."""
+    def give_up(self, refused: Held, error: CallError) -> None:
+        """Tell the keeper that the store refuses this token, and that there is no other."""
         if self._keeper is not None:
-            self._keeper.refused(error.code, error.message)
+            self._keeper.refused(refused.generation, error.code, error.message)
 
     def expires_in_s(self) -> float | None:
         """How long the token at hand still lives; None if it has no end, or there is none."""
@@ -110,7 +110,7 @@ class Tokens:
             return self._timed(self._keeper.renew(seen, self._issue))
         except CallError as error:
             if error.code == UNAUTHORIZED:
-                self._keeper.refused(error.code, error.message)
+                self._keeper.refused(seen, error.code, error.message)
             raise
         except Upstream as error:  # the connection is not to be used any more
             raise CallError(UNAUTHORIZED, error.message) from error

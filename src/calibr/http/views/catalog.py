@@ -53,6 +53,10 @@ class SyncView:
     requested_by: str
     created_at: datetime
     finished_at: datetime | None
+    mode: Literal["auto", "full", "incremental"]
+    """`auto` until it begins."""
+    since: datetime | None
+    """Of an incremental sync: it reads what changed in the store since then."""
 
 
 def connection(found: Connection) -> ConnectionView:

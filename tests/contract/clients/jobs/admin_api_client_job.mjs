@@ -32,6 +32,7 @@ const refused = await patient.request(write, {
   variables: {productId: product.id, variants: [{id: variants[0].id, price: '-1'}]},
 });
 const unknown = await client('shpat_wrong', 0).request('{ shop { name } }');
+await patient.request('{ currentBulkOperation { id } }');
 const wrong = await patient.request('{ shop { nothing } }');
 
 console.log(
@@ -43,6 +44,7 @@ console.log(
     cost: written.extensions.cost,
     refused: refused.data.productVariantsBulkUpdate.userErrors,
     unknown: unknown.errors.networkStatusCode,
+    deprecated: logs.filter((type) => type === 'HTTP-Response-GraphQL-Deprecation-Notice').length,
     wrong: wrong.errors.graphQLErrors.map((error) => error.message),
   }),
 );

@@ -137,6 +137,29 @@ def test_the_parts_of_a_call_never_exceed_its_time(call_s: float) -> None:
     assert times.retry_wait_s < times.send_window_s
 
 
+def test_metafields_are_asked_for_by_name() -> None:
+    names = {"product_metafields": ["custom.material", "$app:x.size"], "variant_metafields": ["my-app--1.key_2"]}
+
+    found = parse_config({"shop_url": "https://a.myshopify.com", **names}, SECRETS).metafields
+
+    assert (found.product, found.variant) == (("custom.material", "$app:x.size"), ("my-app--1.key_2",))
+
+
+@pytest.mark.parametrize("field", ["product_metafields", "variant_metafields"])
+@pytest.mark.parametrize(
+    "names",
+    ["custom.a", None, {}, ["custom"], [7], [""], ["custom.a", "custom.a"], ['c".key"'], ["custom.key') {"], ["a.b\n"],
+     [f"custom.k{n:02}" for n in range(51)]],
+)  # fmt: skip
+def test_a_metafield_that_has_no_name_is_refused(field: str, names: object) -> None:
+    with pytest.raises(Invalid) as caught:
+        parse_config({"shop_url": "https://a.myshopify.com", field: names}, SECRETS)
+
+    (fault,) = caught.value.faults
+    assert fault.path == f"$.config.{field}"
+    assert "namespace.key" in fault.rule
+
+
 APP_SECRETS = {"client_secret": "shpss_0123456789abcdef"}
 URL = {"shop_url": "https://a.myshopify.com"}
 

@@ -46,7 +46,8 @@ class Keeper:
         self.kept = Credential(issued.access_token, number, self.lives_s, early)
         return self.kept
 
-    def refused(self, code: str, message: str) -> None:
+    def refused(self, seen: int, code: str, message: str) -> None:
+        assert seen <= (0 if self.kept is None else self.kept.generation)
         self.refusals.append((code, message))
 
 
