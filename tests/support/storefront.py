@@ -144,6 +144,10 @@ class Storefront:
 
     def apply(self, change_id: str) -> dict[str, Any]:
         self.team.approver.post(f"/v1/price-changes/{change_id}/apply", json={})
+        return self.run(change_id)
+
+    def run(self, change_id: str) -> dict[str, Any]:
+        """What the worker does of a change that is applied or given up."""
         run_apply(self.database, self.worker, PriceChangeId(UUID(change_id)), self.connector, QUICK)
         return dict(self.team.author.get(f"/v1/price-changes/{change_id}").json())
 

@@ -1,9 +1,10 @@
 """Writes connections, their secrets and health, and asks for syncs."""
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import insert, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 
 from calibr.catalog.model import Connection, SyncRun
@@ -11,6 +12,11 @@ from calibr.catalog.tables import connection, secret, sync_run
 from calibr.core.errors import NotFound
 from calibr.core.ids import ConnectionId, SyncId
 from calibr.db import Session
+
+REPLACED: Final = "previous_"
+"""How the names of secrets begin that were replaced by others."""
+REPLACED_GOOD_FOR: Final = timedelta(hours=4)
+"""How long what a store signed with a replaced secret may still arrive: it tries its deliveries again for so long."""
 
 CONNECTION_COLUMNS = (
     connection.c.id, connection.c.kind, connection.c.name, connection.c.state, connection.c.config,
@@ -41,8 +47,9 @@ def insert_secrets(session: Session, connection_id: ConnectionId, sealed: Mappin
 
 
 def load_secrets(session: Session, connection_id: ConnectionId) -> dict[str, str]:
-    """The sealed secrets of a connection, by field."""
-    query = select(secret.c.field, secret.c.ciphertext).where(secret.c.connection_id == connection_id)
+    """The sealed secrets of a connection, by field; a replaced one for some hours only."""
+    is_good = or_(~secret.c.field.startswith(REPLACED), secret.c.created_at >= session.now - REPLACED_GOOD_FOR)
+    query = select(secret.c.field, secret.c.ciphertext).where(secret.c.connection_id == connection_id, is_good)
     return {row["field"]: row["ciphertext"] for row in session.execute(query).mappings()}
 
 

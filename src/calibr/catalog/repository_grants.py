@@ -92,7 +92,11 @@ def upsert_secrets(session: Session, connection_id: ConnectionId, sealed: Mappin
         row = {"tenant_id": session.tenant_id, "connection_id": connection_id, "field": field, "ciphertext": ciphertext}
         statement = insert(secret).values(row)
         key = (secret.c.tenant_id, secret.c.connection_id, secret.c.field)
-        session.execute(statement.on_conflict_do_update(index_elements=key, set_={"ciphertext": ciphertext}))
+        session.execute(
+            statement.on_conflict_do_update(
+                index_elements=key, set_={"ciphertext": ciphertext, "created_at": session.now}
+            )
+        )
 
 
 def insert_consent(

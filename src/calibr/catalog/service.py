@@ -26,6 +26,10 @@ Connectors = Mapping[str, ConnectorFactory]
 """What makes a connector, by kind."""
 
 
+SIGNING = "client_secret"
+"""The secret of an app, which signs the webhooks of its stores."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewConnection:
     """What makes a connection. `secrets` never leave the vault again, except to open the connector."""
@@ -60,13 +64,15 @@ def replace_secrets(
 ) -> Connection:
     """Give a connection another credential. Emits `connection.secrets_replaced`; a check proves whether it is good.
 
+    What an app signed with is kept beside its successor for some hours, since webhooks signed with it still arrive.
     Raises Invalid as `create_connection` does. A token that the store issued for the old secret is not used any more.
     """
     found = get_connection(session, connection_id)
     _factory(connectors, found.kind)(dict(found.config), dict(secrets)).close()
     lock_grant(session, connection_id)
     end_issued(session, connection_id)
-    upsert_secrets(session, connection_id, _sealed(session, connection_id, secrets, vault))
+    kept = {**_replaced(connection_secrets(session, connection_id, vault), secrets), **secrets}
+    upsert_secrets(session, connection_id, _sealed(session, connection_id, kept, vault))
     fields: dict[str, Any] = {"fields": sorted(secrets)}
     emit(session, Event("connection.secrets_replaced", "connection", str(connection_id), fields))
     return found
@@ -171,6 +177,12 @@ def request_sync(
     payload: dict[str, Any] = {"connection_id": str(connection_id), "forced": force, "mode": wanted.value}
     emit(session, Event("sync.requested", "sync", str(asked.id), payload, schema_version="1.1.0"))
     return asked
+
+
+def _replaced(known: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """The secret that signed until now, if another one takes its place."""
+    old, new = known.get(SIGNING), given.get(SIGNING)
+    return {f"{repository.REPLACED}{SIGNING}": old} if old is not None and new not in {None, old} else {}
 
 
 def _require_incremental(session: Session, known: Connection, *, force: bool) -> None:

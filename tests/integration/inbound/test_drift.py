@@ -319,6 +319,27 @@ def test_what_was_edited_again_meanwhile_is_not_overwritten_by_a_reassertion(sol
     assert json.loads(sold.body(SHIRT))["variants"][0]["price"] == "13.00"
 
 
+def test_what_a_reassertion_could_not_write_is_tried_again_and_explained(sold: Storefront) -> None:
+    sold.edit(RED, price="12.34")
+    sold.tell(SHIRT)
+    sold.work_in()
+    made = sold.team.author.post("/v1/drift/reassert", json={"drift_ids": [sold.drift()[0]["id"]]}).json()
+    path = f"/v1/price-changes/{sold.decided(made['id'])}"
+    sold.team.approver.post(f"{path}/apply", json={})
+    sold.team.approver.post(f"{path}/abort", json={})
+    assert sold.run(made["id"])["progress"]["counts"] == {"cancelled": 1}
+
+    retried = sold.team.author.post(f"{path}/retry", json={}).json()
+    item = sold.team.author.get(f"/v1/price-changes/{retried['id']}/items").json()["items"][0]
+    place = f"{item['price_list_id']}/{item['product_id']}"
+    explained = sold.team.author.get(f"/v1/price-changes/{retried['id']}/items/{place}/explain")
+    assert (retried["reasserts"], explained.status_code) == (True, 200)
+    assert sold.apply(sold.decided(retried["id"]))["state"] == "applied"
+    sold.ledger()
+
+    assert [row["external_id"] for row in sold.drift("reasserted")] == [str(RED)]
+
+
 def test_a_reassertion_cannot_be_edited_or_previewed_anew(sold: Storefront) -> None:
     sold.edit(RED, price="12.34")
     sold.tell(SHIRT)

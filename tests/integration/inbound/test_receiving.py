@@ -7,58 +7,80 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx2
 import pytest
 from rest import Team
+from sqlalchemy import text
 from storefront import OLD_SECRET, Storefront, headers_of, signature
+
+from calibr.db import Role
+from calibr_sandbox.config import DEFAULT_WEBHOOK_SECRET
 
 SHIRT = 8_100_000_000_001
 
 
-def test_a_signed_delivery_is_stored_once_and_answered_the_same_again(front: Storefront) -> None:
-    body = front.body(SHIRT)
+def test_a_signed_delivery_is_stored_once_and_answered_the_same_again(connected: Storefront) -> None:
+    body = connected.body(SHIRT)
     headers = headers_of(body)
 
-    answers = [front.send(body, headers) for _ in range(3)]
+    answers = [connected.send(body, headers) for _ in range(3)]
 
     assert [(answer.status_code, answer.content) for answer in answers] == [(200, b"")] * 3
-    assert front.deliveries() == {"waiting": 1}
+    assert connected.deliveries() == {"waiting": 1}
 
 
-def test_the_secret_before_a_rotation_is_good_too(front: Storefront) -> None:
-    body = front.body(SHIRT)
+def test_the_secret_before_a_rotation_is_good_too(connected: Storefront) -> None:
+    body = connected.body(SHIRT)
 
-    answer = front.send(body, headers_of(body, Hmac_Sha256=signature(body, OLD_SECRET)))
+    answer = connected.send(body, headers_of(body, Hmac_Sha256=signature(body, OLD_SECRET)))
 
-    assert (answer.status_code, front.deliveries()) == (200, {"waiting": 1})
+    assert (answer.status_code, connected.deliveries()) == (200, {"waiting": 1})
+
+
+def test_a_replaced_secret_is_good_for_some_hours_by_itself(connected: Storefront) -> None:
+    replaced = connected.team.author.post(
+        f"/v1/connections/{connected.connection_id}/secrets",
+        json={"secrets": {"access_token": "shpat_sandbox", "client_secret": "shpss_new"}},
+    )
+    assert replaced.status_code == 200, replaced.text
+    body = connected.body(SHIRT)
+
+    def answers() -> list[int]:
+        secrets = ("shpss_new", DEFAULT_WEBHOOK_SECRET, OLD_SECRET)
+        return [connected.send(body, headers_of(body, Hmac_Sha256=signature(body, s))).status_code for s in secrets]
+
+    assert answers() == [200, 200, 401]
+    with connected.database.session(connected.worker, role=Role.WORKER) as session:
+        session.execute(text("update calibr.secret set created_at = created_at - interval '5 hours'"))
+    assert answers() == [200, 401, 401]
 
 
 @pytest.mark.parametrize("signed", ["", "AAAA", "é", signature(b"another body"), signature(b"{}", "another secret")])
-def test_a_bad_signature_is_refused_and_nothing_is_stored(front: Storefront, signed: str) -> None:
+def test_a_bad_signature_is_refused_and_nothing_is_stored(connected: Storefront, signed: str) -> None:
     body = b"{}"
     headers = [(name, value.encode()) for name, value in headers_of(body, Hmac_Sha256=signed).items()]
 
-    answer = front.anonymous.post(front.path, content=body, headers=headers)
+    answer = connected.anonymous.post(connected.path, content=body, headers=headers)
 
     assert (answer.status_code, answer.json()["code"]) == (401, "webhook.signature")
-    assert front.deliveries() == {}
+    assert connected.deliveries() == {}
 
 
-def test_a_delivery_without_a_signature_is_refused(front: Storefront) -> None:
+def test_a_delivery_without_a_signature_is_refused(connected: Storefront) -> None:
     headers = headers_of(b"{}")
     del headers["X-Shopify-Hmac-Sha256"]
 
-    assert front.send(b"{}", headers).status_code == 401
+    assert connected.send(b"{}", headers).status_code == 401
 
 
-def test_a_signature_over_other_bytes_of_the_same_json_is_refused(front: Storefront) -> None:
-    body = front.body(SHIRT)
+def test_a_signature_over_other_bytes_of_the_same_json_is_refused(connected: Storefront) -> None:
+    body = connected.body(SHIRT)
     same = json.dumps(json.loads(body), indent=1).encode()
 
-    assert front.send(same, headers_of(body)).status_code == 401
-    assert front.deliveries() == {}
+    assert connected.send(same, headers_of(body)).status_code == 401
+    assert connected.deliveries() == {}
 
 
-def test_nothing_is_at_an_address_that_was_not_given_out(front: Storefront, anonymous: httpx2.Client) -> None:
-    body = front.body(SHIRT)
-    tampered = front.path[:-1] + ("0" if front.path[-1] != "0" else "1")
+def test_nothing_is_at_an_address_that_was_not_given_out(connected: Storefront, anonymous: httpx2.Client) -> None:
+    body = connected.body(SHIRT)
+    tampered = connected.path[:-1] + ("0" if connected.path[-1] != "0" else "1")
 
     answers = [
         anonymous.post(path, content=body, headers=headers_of(body))
@@ -69,31 +91,31 @@ def test_nothing_is_at_an_address_that_was_not_given_out(front: Storefront, anon
     assert {answer.json()["code"] for answer in answers} == {"webhook.no_such_address"}
 
 
-def test_an_address_shows_only_its_own_tenant(front: Storefront, make_team: object) -> None:
+def test_an_address_shows_only_its_own_tenant(connected: Storefront, make_team: object) -> None:
     """The tenant is known from the address: a body of another shop changes nothing there."""
     stranger: Team = make_team()  # type: ignore[operator]
 
-    front.tell(SHIRT)
+    connected.tell(SHIRT)
 
-    assert stranger.admin.get(f"/v1/connections/{front.connection_id}/webhooks").status_code == 404
+    assert stranger.admin.get(f"/v1/connections/{connected.connection_id}/webhooks").status_code == 404
 
 
 @pytest.mark.parametrize("name", ["Webhook_Id", "Topic"])
-def test_a_delivery_without_what_it_is_known_by_is_refused(front: Storefront, name: str) -> None:
-    body = front.body(SHIRT)
+def test_a_delivery_without_what_it_is_known_by_is_refused(connected: Storefront, name: str) -> None:
+    body = connected.body(SHIRT)
 
-    answers = [front.send(body, headers_of(body, **{name: value})) for value in ("", "x" * 256)]
+    answers = [connected.send(body, headers_of(body, **{name: value})) for value in ("", "x" * 256)]
 
     assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(422, "webhook.headers")] * 2
-    assert front.deliveries() == {}
+    assert connected.deliveries() == {}
 
 
-def test_a_body_that_is_too_long_is_refused(front: Storefront) -> None:
+def test_a_body_that_is_too_long_is_refused(connected: Storefront) -> None:
     body = b"[" + b" " * (2 * 1024 * 1024) + b"]"
 
-    answer = front.send(body)
+    answer = connected.send(body)
 
-    assert (answer.status_code, front.deliveries()) == (413, {})
+    assert (answer.status_code, connected.deliveries()) == (413, {})
 
 
 def test_a_signed_body_that_cannot_be_read_fails_for_good_and_says_why(front: Storefront) -> None:
@@ -107,15 +129,15 @@ def test_a_signed_body_that_cannot_be_read_fails_for_good_and_says_why(front: St
     assert (shown["waiting"], shown["failed"]) == (0, 5)
 
 
-def test_many_arrivals_of_one_delivery_at_once_are_one(front: Storefront) -> None:
-    body = front.body(SHIRT)
+def test_many_arrivals_of_one_delivery_at_once_are_one(connected: Storefront) -> None:
+    body = connected.body(SHIRT)
     headers = headers_of(body)
 
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: front.send(body, headers).status_code, range(24)))
+        answers = list(pool.map(lambda _: connected.send(body, headers).status_code, range(24)))
 
     assert answers == [200] * 24
-    assert front.deliveries() == {"waiting": 1}
+    assert connected.deliveries() == {"waiting": 1}
 
 
 def test_an_unknown_topic_is_taken_and_changes_nothing(front: Storefront) -> None:
@@ -128,14 +150,14 @@ def test_an_unknown_topic_is_taken_and_changes_nothing(front: Storefront) -> Non
     assert len(front.told("price.observed")) == before
 
 
-def test_it_answers_before_anything_is_worked_in(front: Storefront) -> None:
+def test_it_answers_before_anything_is_worked_in(connected: Storefront) -> None:
     """The store is down: that is no matter of the answer."""
-    body = front.body(SHIRT)
-    down = httpx2.post(f"{front.sandbox.url}/sandbox/faults", json={"kind": "server_error"})
+    body = connected.body(SHIRT)
+    down = httpx2.post(f"{connected.sandbox.url}/sandbox/faults", json={"kind": "server_error"})
     assert down.status_code == 200, down.text
 
     started = time.monotonic()
-    answer = front.send(body)
+    answer = connected.send(body)
 
     assert answer.status_code == 200
     assert time.monotonic() - started < 1.0
