@@ -12,6 +12,7 @@ from calibr_sandbox.facts import NewMetafield, delete_product, put_collection, p
 from calibr_sandbox.hand_edits import whole_number
 from calibr_sandbox.ids import parse_gid
 from calibr_sandbox.store import Store
+from calibr_sandbox.webhooks import Webhooks
 
 _COLLECTION: Final = 'send {"handle": ..., "title": ..., "products": [ids], "tag": ...}, with products, a tag or both'
 _METAFIELD: Final = 'send {"product": id, "namespace": ..., "key": ..., "type": ..., "value": text or null}'
@@ -20,9 +21,10 @@ _METAFIELD: Final = 'send {"product": id, "namespace": ..., "key": ..., "type": 
 class FactsControl:
     """The handlers, on one shop."""
 
-    def __init__(self, store: Store) -> None:
-        """Serve the shop of this file."""
+    def __init__(self, store: Store, webhooks: Webhooks) -> None:
+        """Serve the shop of this file; `webhooks` tell of what is done to its products."""
         self._store = store
+        self._webhooks = webhooks
 
     def routes(self) -> list[Route]:
         """List the routes."""
@@ -51,11 +53,14 @@ class FactsControl:
             raise BadInputError(f"value: {value!r} is no text; {_METAFIELD}")
         namespace, key, kind = (_text(body, name, _METAFIELD) for name in ("namespace", "key", "type"))
         put_metafields(self._store, {number: NewMetafield(namespace, key, kind, value)})
+        self._webhooks.products_changed([number])
         return body
 
     async def delete_product(self, request: Request) -> object:
         """Delete a product with its variants."""
-        gone = delete_product(self._store, _number(request.path_params["id"], "Product"))
+        number = _number(request.path_params["id"], "Product")
+        gone = delete_product(self._store, number)
+        self._webhooks.products_deleted([number])
         return {"deleted_variants": gone}
 
 
