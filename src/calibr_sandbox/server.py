@@ -65,7 +65,7 @@ def create_app(config: SandboxConfig, clock: Clock = time.monotonic, faults: Seq
 
     graphql = Route("/admin/api/{version}/graphql.json", GraphQLEndpoint(shop), methods=["POST"])
     app_control = AppControl(config, access, time_here, webhooks)
-    parts = (OAuth(config, access, time_here), Rest(config, store, access), app_control)
+    parts = (OAuth(config, access, time_here, in_force), Rest(config, store, access), app_control)
     routes = [route for part in (*parts, StagedStorage(staged), Control(shop)) for route in part.routes()]
     only = Middleware(OnlyThisShop, shop_domain=config.shop_domain)
     app = Starlette(routes=[graphql, *routes], middleware=[only], lifespan=closing)
