@@ -53,11 +53,10 @@ class SandboxConfig:
 
     `currency` is used only when `db` is created; an existing file keeps its own. `bulk_delay_s` is how long
     a bulk operation stays CREATED, and then at least how long it stays RUNNING; `cancel_delay_s`, how long CANCELING.
-    `webhook_secret` signs webhooks;
-    if it is None the client secret does, and follows its rotation. Without `redirect_urls` the app may be
-    sent back to any http address after it was authorized. `time_factor` is how fast the sandbox's time runs.
-    Calls to versions before `oldest_version` are answered by that one.
-    The four hours of a failing webhook's retries are divided by `webhook_speed`.
+    `webhook_secret` signs webhooks; if it is None the client secret does, and follows its rotation. The four hours of a
+    failing webhook's retries are divided by `webhook_speed`. Without `redirect_urls` the app may be sent back to any
+    http address after it was authorized. `time_factor` is how fast the sandbox's time runs. Calls to versions before
+    `oldest_version` are answered by that one.
     """
 
     db: Path
@@ -93,12 +92,16 @@ class SandboxConfig:
         parse_scopes(",".join(self.scopes))
         if not is_version(self.oldest_version):
             raise ValueError(f"oldest_version: {self.oldest_version!r} is not a version up to {NEWEST_VERSION}")
+        self._check_times()
+
+    def _check_times(self) -> None:
         if not 0 < self.time_factor <= MAX_TIME_FACTOR:
             raise ValueError(f"time_factor: {self.time_factor} is not above 0 and up to {MAX_TIME_FACTOR}")
         if not 0 < self.webhook_speed < math.inf:
             raise ValueError(f"webhook_speed: {self.webhook_speed} is no number above zero")
-        _check_delay("bulk_delay_s", self.bulk_delay_s)
-        _check_delay("cancel_delay_s", self.cancel_delay_s)
+        for name in ("bulk_delay_s", "cancel_delay_s"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}: {getattr(self, name)} is negative; a delay is zero or more seconds")
 
     @property
     def bulk_pause_s(self) -> float:
@@ -109,8 +112,3 @@ class SandboxConfig:
     def cancel_pause_s(self) -> float:
         """`cancel_delay_s` in the machine's seconds."""
         return self.cancel_delay_s / self.time_factor
-
-
-def _check_delay(name: str, seconds: float) -> None:
-    if seconds < 0:
-        raise ValueError(f"{name}: {seconds} is negative; a delay is zero or more seconds")

@@ -28,7 +28,7 @@ from calibr_sandbox.variable_problems import check_variables
 _CACHED: Final = 512
 _MAX_TOKENS: Final = 20_000
 _LISTS_OF_PRICES: Final = (
-    *("prices", "pricesToAdd", "variantIds", "variantIdsToDelete", "pricesToDeleteByProductIds"),
+    *("prices", "pricesToAdd", "variantIds", "variantIdsToDelete", "pricesToDeleteByProductIds", "quantityRules"),
 )
 _ARRAY_CAPS: Final = {
     "ids": MAX_ARRAY_SIZE,

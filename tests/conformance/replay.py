@@ -28,8 +28,7 @@ from calibr_sandbox.store import Store
 from calibr_sandbox.testing import StartedSandbox, started_sandbox
 from calibr_sandbox.versions import OLDEST_VERSION
 
-_WRITES = ("write_companies", "write_inventory", "write_markets", "write_publications")
-_SCOPES = (*DEFAULT_SCOPES, *_WRITES)
+_SCOPES = (*DEFAULT_SCOPES, "write_inventory", "write_markets", "write_publications", "write_companies")
 _NEVER_S = 86_400.0
 """Bulk operations move on only when the recording says that they had."""
 _ORDER = ("CREATED", "RUNNING", "COMPLETED"), ("CANCELING", "CANCELED")

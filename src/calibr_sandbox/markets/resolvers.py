@@ -17,6 +17,7 @@ from calibr_sandbox.markets import (
     list_writes,
     market_writes,
     reads,
+    rule_writes,
 )
 from calibr_sandbox.markets import price_lists as lists
 from calibr_sandbox.markets.product_prices import resolve_by_product
@@ -231,6 +232,8 @@ RESOLVERS: Final[dict[str, dict[str, Callable[..., Any]]]] = {
         "priceListFixedPricesDelete": fixed_prices.resolve_delete,
         "priceListFixedPricesByProductUpdate": resolve_by_product,
         "quantityPricingByVariantUpdate": resolve_quantity_pricing,
+        "quantityRulesAdd": rule_writes.resolve_add,
+        "quantityRulesDelete": rule_writes.resolve_delete,
     },
     "Market": {"catalogs": _market_catalogs, "regions": _market_regions, "webPresences": _nothing},
     "RegionsCondition": {"regions": _market_regions},

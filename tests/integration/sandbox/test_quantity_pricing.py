@@ -194,3 +194,56 @@ def test_a_list_inside_of_the_input_has_its_limit_too(markets: Markets, price_li
 
     assert "data" not in body
     assert body["errors"][0]["extensions"]["code"] == "MAX_INPUT_SIZE_EXCEEDED"
+
+
+ADD_RULES = """mutation($list: ID!, $rules: [QuantityRuleInput!]!) {
+  quantityRulesAdd(priceListId: $list, quantityRules: $rules) {
+    quantityRules { minimum maximum increment originType productVariant { id } }
+    userErrors { field message code } } }"""
+DELETE_RULES = """mutation($list: ID!, $ids: [ID!]!) { quantityRulesDelete(priceListId: $list, variantIds: $ids) {
+  deletedQuantityRulesVariantIds userErrors { field message code } } }"""
+
+
+def test_rules_are_set_over_those_that_are_there_and_taken_back(markets: Markets, price_list: str) -> None:
+    markets.call(ADD_RULES, list=price_list, rules=[_rule(2, None, 2), _rule(1, 5, 1, BLUE)])
+    again = markets.call(ADD_RULES, list=price_list, rules=[_rule(3, 9, 3)])
+    taken = markets.call(DELETE_RULES, list=price_list, ids=[RED, BLUE])
+
+    assert again["quantityRules"] == [
+        {"minimum": 3, "maximum": 9, "increment": 3, "originType": "FIXED", "productVariant": {"id": RED}}
+    ]
+    assert taken == {"deletedQuantityRulesVariantIds": [RED, BLUE], "userErrors": []}
+    assert markets.call(RULES, id=price_list, origin="FIXED")["quantityRules"]["nodes"] == []
+
+
+def test_one_bad_rule_keeps_all_others_from_being_set(markets: Markets, price_list: str) -> None:
+    _update(markets, price_list, pricesToAdd=[price(BLUE, "5")], quantityPriceBreaksToAdd=[_break(3, variant=BLUE)])
+    rules = [_rule(1, None, 1), _rule(0, 4, 1, MISSING), _rule(4, 8, 2, BLUE)]
+
+    refused = markets.call(ADD_RULES, list=price_list, rules=rules)
+    twice = markets.call(ADD_RULES, list=price_list, rules=[_rule(1, None, 1), _rule(2, None, 2)])
+
+    assert codes(refused) == [
+        "PRODUCT_VARIANT_DOES_NOT_EXIST",
+        "MINIMUM_IS_HIGHER_THAN_QUANTITY_PRICE_BREAK_MINIMUM",
+        "INCREMENT_NOT_A_MULTIPLE_OF_QUANTITY_PRICE_BREAK_MINIMUM",
+    ]
+    assert paths(refused) == [
+        "quantityRules.1.variantId",
+        "quantityRules.2.minimum",
+        "quantityRules.2.increment",
+    ]
+    assert codes(twice) == ["DUPLICATE_INPUT_FOR_VARIANT"] * 2
+    assert markets.call(RULES, id=price_list, origin="FIXED")["quantityRules"]["nodes"] == []
+
+
+def test_a_rule_that_is_not_there_cannot_be_taken_back(markets: Markets, price_list: str) -> None:
+    markets.call(ADD_RULES, list=price_list, rules=[_rule(2, None, 2)])
+
+    refused = markets.call(DELETE_RULES, list=price_list, ids=[RED, BLUE, MISSING])
+    nowhere = markets.call(DELETE_RULES, list="gid://shopify/PriceList/1", ids=[RED])
+
+    assert codes(refused) == ["VARIANT_QUANTITY_RULE_DOES_NOT_EXIST", "PRODUCT_VARIANT_DOES_NOT_EXIST"]
+    assert refused["deletedQuantityRulesVariantIds"] == []
+    assert codes(nowhere) == ["PRICE_LIST_DOES_NOT_EXIST"]
+    assert len(markets.call(RULES, id=price_list, origin="FIXED")["quantityRules"]["nodes"]) == 1
