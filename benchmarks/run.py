@@ -12,8 +12,11 @@ HERE = Path(__file__).parent
 SMALL = {
     "preview": ["--rows", "50000", "--no-judge"],
     "ingest": ["--variants", "50000", "--no-judge"],
+    "store_sync": ["--variants", "20000"],
     "events": ["--rounds", "2", "--events", "2000", "--no-judge"],
     "sandbox_writes": [],
+    "webhook_storm": ["--deliveries", "1000", "--no-judge"],
+    "writes": ["--variants", "5000", "--no-judge"],
 }
 
 

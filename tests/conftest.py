@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,10 @@ from sqlalchemy import text
 from calibr.core.ids import TenantId, UserId, new_uuid
 from calibr.db import Context, Database, EmbeddedServer, ServerUrl, create_database, upgrade
 from calibr.db.embedded.postmaster import PidFile, stop_postmaster
+
+# A shell that starts the tests in the background lets them ignore Ctrl-C, and so would every program that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MASTER_KEY = b"test master key, 32 bytes or more"
 AREA_VARIABLE = "CALIBR_TEST_AREA"

@@ -15,13 +15,16 @@ from starlette.types import ASGIApp
 from calibr.changes.apply import ApplySettings, require_safe_lease
 from calibr.connectors import shopify
 from calibr.connectors.port import ConnectorFactory
+from calibr.connectors.port.webhooks import WebhookReader
 from calibr.db import Database, OpenDatabase, ServerUrl
 from calibr.db.migrate import current_revision, head_revision
 from calibr.delivery import Activity, DeliverySettings, Subscribers, SubscriptionKind
 from calibr.delivery.jetstream import jetstream_kind
 from calibr.delivery.webhook import AddressPolicy, webhook_kind
+from calibr.drift import DriftLedger
 from calibr.http import ApiServices, build_api
 from calibr.http.server import HttpServer
+from calibr.inbound import WatchSettings
 from calibr.monitor import HealthChecks, Metrics, Probe, configure_logging
 from calibr.settings import Settings, master_key, prepare_data_dir, wants_console_logs
 from calibr.vault import Vault
@@ -75,7 +78,9 @@ def create_app(settings: Settings) -> Iterator[Application]:
             metrics=metrics,
             health=HealthChecks(probes),
             wake_worker=worker.wake if worker is not None else _nobody_to_wake,
+            webhook_readers=_webhook_readers(),
             version=version("calibr"),
+            public_url=settings.public_url,
         )
         yield Application(database, vault, metrics, build_api(services), worker)
 
@@ -134,20 +139,27 @@ def _worker(settings: Settings, database: Database, subscribers: Subscribers, me
         work_dir=prepare_data_dir(settings) / "work",
         apply=_apply_settings(settings),
         delivery=_delivery_settings(settings),
+        watch=WatchSettings(
+            public_url=settings.public_url,
+            webhooks_every_s=settings.webhooks_check_s,
+            reread_every_s=settings.reread_every_s,
+            reread_share_bp=settings.reread_share_bp,
+        ),
     )
-    jobs = Jobs(database, subscribers.vault, _connectors(settings), subscribers, metrics, pace)
+    connectors, readers = _connectors(settings), _webhook_readers()
+    jobs = Jobs(database, subscribers.vault, connectors, subscribers, metrics, pace, readers)
     return Worker(jobs.workshop(), concurrency=settings.worker_concurrency, metrics=metrics, poll_s=settings.poll_s)
 
 
 def _subscribers(settings: Settings, vault: Vault) -> Subscribers:
-    activity = Activity()
+    activity, drift = Activity(), DriftLedger()
     policy = AddressPolicy(allow_loopback=settings.allow_loopback_webhooks)
     outside = {SubscriptionKind.WEBHOOK: webhook_kind(policy, settings.delivery_call_s)}
     if settings.nats_url is not None:
         outside[SubscriptionKind.JETSTREAM] = jetstream_kind(
             settings.nats_url.get_secret_value(), settings.delivery_call_s
         )
-    return Subscribers(vault, MappingProxyType(outside), MappingProxyType({activity.name: activity}))
+    return Subscribers(vault, MappingProxyType(outside), MappingProxyType({activity.name: activity, drift.name: drift}))
 
 
 def _connectors(settings: Settings) -> Mapping[str, ConnectorFactory]:
@@ -155,6 +167,10 @@ def _connectors(settings: Settings) -> Mapping[str, ConnectorFactory]:
         shopify.create, allow_loopback=settings.allow_loopback_stores, call_s=settings.store_call_s
     )
     return MappingProxyType({shopify.KIND: create_shopify})
+
+
+def _webhook_readers() -> Mapping[str, WebhookReader]:
+    return MappingProxyType({shopify.KIND: shopify.ShopifyWebhooks()})
 
 
 def _opened(settings: Settings, key: bytes) -> OpenDatabase:

@@ -9,6 +9,7 @@ import stat
 import sys
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -45,6 +46,11 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8484
     """0 takes a free port."""
 
+    public_url: str | None = None
+    """Where browsers of other people reach this server, such as `https://calibr.example.com`: a store sends its owner's
+    browser there, and its webhooks. Absent: browsers where the caller reached it, and no webhooks are asked for: drift
+    is then found by syncs and samples."""
+
     log_format: Literal["auto", "json", "console"] = "auto"
     """`auto`: console on a terminal, else JSON."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -78,6 +84,13 @@ class Settings(BaseSettings):
     """No delivery to a subscriber takes longer."""
     allow_loopback_webhooks: bool = False
     """Whether a webhook may lead to this machine, which only tests and rehearsals need."""
+    webhooks_check_s: Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)] = 600.0
+    """How often it is looked whether a store still sends its webhooks; what is missing is asked for again."""
+    reread_every_s: Annotated[float, Field(ge=1, le=2_592_000, allow_inf_nan=False)] = 86_400.0
+    """How often a sample of a store's prices is read."""
+    reread_share_bp: Annotated[int, Field(ge=0, le=10_000)] = 100
+    """The share of its listings in that sample, in basis points: 100 is one percent, 0 reads none."""
+
     nats_url: SecretStr | None = None
     """The NATS server with JetStream that subscriptions of kind `jetstream` publish to; absent: there is none."""
 
@@ -117,6 +130,15 @@ class Settings(BaseSettings):
             raise ValueError(rule) from None
         if url.get_backend_name() not in {"postgresql", "postgres"} or not url.database:
             raise ValueError(rule)
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_origin(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "")
+        is_plain = not (parts.query or parts.fragment or parts.username) and parts.path.strip("/") == ""
+        if value is not None and not (parts.scheme in {"http", "https"} and parts.hostname and is_plain):
+            raise ValueError("must look like https://calibr.example.com, without a path")
         return value
 
     @field_validator("log_level", "log_format", mode="before")

@@ -27,14 +27,17 @@ from graphql import (
 )
 
 from calibr_sandbox.errors import translate
+from calibr_sandbox.facts import product_metafield
 from calibr_sandbox.fields import GETTERS, Getter, ShopContext
 from calibr_sandbox.search import PRODUCT_FIELDS, VARIANT_FIELDS, Filter, SearchError, parse_search
+from calibr_sandbox.variant_extras import find_metafield
 
 MAX_BYTES: Final = 65_535
 _MAX_CONNECTIONS: Final = 5
 _MAX_DEPTH: Final = 2
 _ROOTS: Final = {"products": ("Product", PRODUCT_FIELDS), "productVariants": ("ProductVariant", VARIANT_FIELDS)}
-_CHILDREN: Final = ("Product", "variants")
+_CHILDREN: Final = {"variants": "ProductVariant", "collections": "Collection"}
+"""Connections of a product that are exported, with the types of their nodes."""
 _EMPTY_ROOTS: Final = frozenset(
     {"abandonedCheckouts", "articles", "blogs", "collections", "companies", "customers", "deliveryProfiles"}
     | {"discountNodes", "draftOrders", "files", "fulfillmentOrders", "giftCards", "metaobjects", "orders", "pages"}
@@ -42,7 +45,7 @@ _EMPTY_ROOTS: Final = frozenset(
 )
 """Connections of which a sandbox shop has no rows: an export of them is empty, whatever it selects."""
 _EMPTY_CHILDREN: Final = frozenset(
-    {"collections", "images", "media", "metafields", "resourcePublications", "resourcePublicationsV2"}
+    {"images", "media", "metafields", "resourcePublications", "resourcePublicationsV2"}
     | {"sellingPlanGroups", "translations"}
 )
 _LISTS_ELSEWHERE: Final = frozenset({"fulfillments", "refunds", "returns", "suggestedRefund", "transactions"})
@@ -69,6 +72,7 @@ class BulkQuery:
     where: Filter
     project: Projection
     project_child: Projection | None
+    project_collection: Projection | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,16 +141,18 @@ class _Reader:
             raise RefusedQueryError("The sandbox exports one top level field: `products` or `productVariants`.")
         type_name, search_fields = _ROOTS[root.name.value]
         node = self._node_of(root)
-        nested = [field for field in self._fields(node) if (type_name, field.name.value) == _CHILDREN]
-        if len(list(self._connections(self._roots, 0))) != 1 + len(nested) or len(nested) > 1:
-            raise RefusedQueryError("The only nested connection that the sandbox exports is one `Product.variants`.")
-        children = [self._projection(self._node_of(field), "ProductVariant") for field in nested]
+        nested = [field for field in self._fields(node) if _is_child(type_name, field)]
+        names = [field.name.value for field in nested]
+        if len(list(self._connections(self._roots, 0))) != 1 + len(nested) or len(set(names)) < len(names):
+            told = " and ".join(f"`Product.{name}`" for name in _CHILDREN)
+            raise RefusedQueryError(f"The nested connections that the sandbox exports are {told}, once each.")
+        children = {f.name.value: self._projection(self._node_of(f), _CHILDREN[f.name.value]) for f in nested}
         try:
             where = parse_search(_query_argument(root), search_fields)
         except SearchError as error:
             raise RefusedQueryError(str(error)) from error
         project = self._projection(node, type_name)
-        return BulkQuery(root.name.value, where, project, children[0] if children else None)
+        return BulkQuery(root.name.value, where, project, children.get("variants"), children.get("collections"))
 
     @property
     def _is_empty(self) -> bool:
@@ -205,7 +211,7 @@ class _Reader:
         parts = [
             (field.alias.value if field.alias else field.name.value, self._reader_of(field, type_name))
             for field in self._fields(selection, type_name)
-            if (type_name, field.name.value) != _CHILDREN
+            if not _is_child(type_name, field)
         ]
         return lambda row, shop: {key: read(row, shop) for key, read in parts}
 
@@ -213,7 +219,7 @@ class _Reader:
         name = field.name.value
         if name == "__typename":
             return lambda _row, _shop: type_name
-        read = GETTERS[type_name][name]
+        read = _metafield_reader(field, type_name) if name == "metafield" else GETTERS[type_name][name]
         if field.selection_set is None:
             return read
         below = self._projection(field.selection_set, self._type_of(field, type_name))
@@ -244,6 +250,18 @@ class _Reader:
                 condition = fragment.type_condition
                 if type_name is None or condition is None or condition.name.value in {type_name, "Node"}:
                     yield from self._fields(fragment.selection_set, type_name)
+
+
+def _is_child(type_name: str, field: FieldNode) -> bool:
+    return type_name == "Product" and field.name.value in _CHILDREN
+
+
+def _metafield_reader(field: FieldNode, type_name: str) -> Getter:
+    given = {a.name.value: a.value.value for a in field.arguments or () if isinstance(a.value, StringValueNode)}
+    namespace, key = given.get("namespace"), given.get("key", "")
+    if type_name == "Product":
+        return lambda row, shop: product_metafield(shop.store, row.id, namespace, key)
+    return lambda row, _shop: find_metafield(row, namespace, key)
 
 
 class _EmptyConnections(Visitor):

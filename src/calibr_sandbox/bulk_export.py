@@ -14,6 +14,7 @@ import orjson
 
 from calibr_sandbox.bulk_document import BulkQuery
 from calibr_sandbox.catalog import stream_products, stream_variants, stream_variants_of
+from calibr_sandbox.facts import collections_of
 from calibr_sandbox.fields import ShopContext
 from calibr_sandbox.ids import gid
 
@@ -61,9 +62,12 @@ def read_lines(query: BulkQuery, shop: ShopContext) -> Iterator[Line]:
         return
     for product in stream_products(shop.store, query.where):
         yield Line(_json(query.project(product, shop)), is_root=True)
+        parent = {"__parentId": gid("Product", product.id)}
+        if query.project_collection is not None:
+            for collection in collections_of(shop.store, product.id):
+                yield Line(_json(query.project_collection(collection, shop) | parent), is_root=False)
         if query.project_child is None:
             continue
-        parent = {"__parentId": gid("Product", product.id)}
         for variant in stream_variants_of(shop.store, product.id):
             yield Line(_json(query.project_child(variant, shop) | parent), is_root=False)
 

@@ -2,6 +2,7 @@
 
 import random
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from calibr_sandbox.rows import BulkRow
 from calibr_sandbox.scopes import requirement, with_implied
 from calibr_sandbox.staged_uploads import StagedUploads
 
+_SHORTEST_WAIT_S: Final = 0.02
 _LOOK_EVERY: Final = 50
 
 
@@ -115,7 +117,10 @@ class BulkRun:
         path = shop.staged.path_of(staged) if staged else None
         if path is None:
             raise LookupError(f"the file of bulk operation {row.id} is gone")
-        for done in LineRunner(shop.schema, shop.state, row, shop.context).run(path, shop.announce):
+        began, runner = time.monotonic(), LineRunner(shop.schema, shop.state, row, shop.context)
+        for number, done in enumerate(runner.run(path, shop.announce), 1):
+            if not self._keep_pace(began + number * shop.config.bulk_line_s):
+                return
             if failure is not None and done >= failure.after:
                 break
             if done % _LOOK_EVERY == 0 and shop.gate.is_closing:
@@ -156,6 +161,11 @@ class BulkRun:
     def _report(self, progress: Progress) -> bool:
         is_wanted = self._shop.state.report(self._number, progress.objects, progress.roots)
         return is_wanted and not self._shop.gate.is_closing
+
+    def _keep_pace(self, earliest: float) -> bool:
+        """Wait until the next line may begin; False when the operation was canceled or the server closes."""
+        ahead_s = earliest - time.monotonic()
+        return ahead_s < _SHORTEST_WAIT_S or self._shop.gate.wait(ahead_s, self._is_canceling)
 
     def _wait(self) -> bool:
         return self._shop.gate.wait(self._shop.config.bulk_pause_s, self._is_canceling)

@@ -104,6 +104,9 @@ def _add_serving_options(parser: argparse.ArgumentParser) -> None:
         help=f"what the four hours of a webhook's retries are divided by ({DEFAULT_WEBHOOK_SPEED:.0f})",
     )
     parser.add_argument("--oldest-version", default=OLDEST_VERSION, help="earlier API versions fall to this one")
+    parser.add_argument(
+        "--bulk-lines-per-s", type=float, default=0.0, help="lines of a bulk mutation per second (0: as fast as it can)"
+    )
     parser.add_argument("--time-factor", type=float, default=1.0, help="how many times as fast time runs (1)")
     _add_app_options(parser)
     _add_tls_options(parser)
@@ -134,6 +137,7 @@ def _serve(options: argparse.Namespace) -> None:
         currency=options.currency,
         scopes=tuple(options.scope or DEFAULT_SCOPES),
         bulk_delay_s=options.bulk_delay,
+        bulk_lines_per_s=options.bulk_lines_per_s,
         seed=options.seed,
         webhook_secret=options.webhook_secret,
         shop_domain=options.shop_domain,

@@ -51,12 +51,13 @@ PLANS: Final[dict[str, Plan]] = {
 class SandboxConfig:
     """Everything a sandbox server needs to start.
 
-    `currency` is used only when `db` is created; an existing file keeps its own. `bulk_delay_s` is how long
-    a bulk operation stays CREATED, and then at least how long it stays RUNNING; `cancel_delay_s`, how long CANCELING.
-    `webhook_secret` signs webhooks; if it is None the client secret does, and follows its rotation. The four hours of a
-    failing webhook's retries are divided by `webhook_speed`. Without `redirect_urls` the app may be sent back to any
-    http address after it was authorized. `time_factor` is how fast the sandbox's time runs. Calls to versions before
-    `oldest_version` are answered by that one.
+    `currency` is used only when `db` is created; an existing file keeps its own. `bulk_delay_s` is how long a bulk
+    operation stays CREATED, and then at least how long it stays RUNNING; `cancel_delay_s`, how long CANCELING;
+    `bulk_lines_per_s` is how fast one goes through the lines of a mutation, 0 for as fast as it can.
+    `webhook_secret` signs webhooks; if it is None the client secret does, and follows its rotation. Without
+    `redirect_urls` the app may be sent back to any http address after it was authorized. `time_factor` is how fast the
+    sandbox's time runs. Calls to versions before `oldest_version` are answered by that one. The four hours of a failing
+    webhook's retries are divided by `webhook_speed`.
     """
 
     db: Path
@@ -67,6 +68,7 @@ class SandboxConfig:
     shop_name: str = "Calibr Sandbox"
     shop_domain: str = SHOP_DOMAIN
     bulk_delay_s: float = 0.2
+    bulk_lines_per_s: float = 0.0
     cancel_delay_s: float = 0.0
     seed: int = 1
     webhook_secret: str | None = None
@@ -79,6 +81,10 @@ class SandboxConfig:
 
     def __post_init__(self) -> None:
         """Refuse an unknown plan or currency, what is missing or malformed, a time that stands or runs backwards."""
+        self._require_names()
+        self._require_times()
+
+    def _require_names(self) -> None:
         decimals_of(self.currency)
         if self.plan not in PLANS:
             raise ValueError(f"plan: {self.plan!r} is unknown; known are {', '.join(PLANS)}")
@@ -92,16 +98,15 @@ class SandboxConfig:
         parse_scopes(",".join(self.scopes))
         if not is_version(self.oldest_version):
             raise ValueError(f"oldest_version: {self.oldest_version!r} is not a version up to {NEWEST_VERSION}")
-        self._check_times()
 
-    def _check_times(self) -> None:
+    def _require_times(self) -> None:
         if not 0 < self.time_factor <= MAX_TIME_FACTOR:
             raise ValueError(f"time_factor: {self.time_factor} is not above 0 and up to {MAX_TIME_FACTOR}")
         if not 0 < self.webhook_speed < math.inf:
             raise ValueError(f"webhook_speed: {self.webhook_speed} is no number above zero")
-        for name in ("bulk_delay_s", "cancel_delay_s"):
+        for name in ("bulk_delay_s", "cancel_delay_s", "bulk_lines_per_s"):
             if getattr(self, name) < 0:
-                raise ValueError(f"{name}: {getattr(self, name)} is negative; a delay is zero or more seconds")
+                raise ValueError(f"{name}: {getattr(self, name)} is negative; it must be zero or more")
 
     @property
     def bulk_pause_s(self) -> float:
@@ -112,3 +117,8 @@ class SandboxConfig:
     def cancel_pause_s(self) -> float:
         """`cancel_delay_s` in the machine's seconds."""
         return self.cancel_delay_s / self.time_factor
+
+    @property
+    def bulk_line_s(self) -> float:
+        """How long a line of a bulk mutation takes at least, in the machine's seconds."""
+        return 1 / (self.bulk_lines_per_s * self.time_factor) if self.bulk_lines_per_s else 0.0

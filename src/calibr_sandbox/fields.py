@@ -200,6 +200,21 @@ GETTERS: Final[dict[str, dict[str, Getter]]] = {
     "BulkOperation": _BULK_OPERATION,
     "Shop": _SHOP,
     "ShopPlan": _PLAN,
+    "Collection": {
+        "id": lambda row, _: gid("Collection", row.id),
+        "legacyResourceId": lambda row, _: str(row.id),
+        "handle": lambda row, _: row.handle,
+        "title": lambda row, _: row.title,
+        "updatedAt": lambda row, _: timestamp(row.updated_at),
+    },
+    "Metafield": {
+        "id": lambda found, _: found["id"],
+        "namespace": lambda found, _: found["namespace"],
+        "key": lambda found, _: found["key"],
+        "type": lambda found, _: found["type"],
+        "value": lambda found, _: found["value"],
+        "jsonValue": lambda found, _: found["jsonValue"],
+    },
     "ProductOption": {
         "id": lambda row, _: gid("ProductOption", row.id),
         "name": lambda row, _: row.name,

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from calibr_sandbox import catalog
-from calibr_sandbox.connections import Page, by_id, by_position, fetch_page, page_arguments, parse_place
+from calibr_sandbox.connections import Page, by_id, by_position, fetch_page, page_arguments, parse_place, window
 from calibr_sandbox.context import Info
 from calibr_sandbox.errors import BadRequestError, InvalidGlobalIdError, ResourceNotFoundError
+from calibr_sandbox.facts import collections_of, product_metafield
 from calibr_sandbox.fields import product_options
 from calibr_sandbox.ids import INVENTORY_ITEM_SHIFT, GlobalId, parse_gid
 from calibr_sandbox.rows import BulkRow, InventoryItemRow, ProductRow, VariantRow
@@ -136,6 +137,18 @@ def resolve_product_variants(product: ProductRow, info: Info, **arguments: Any) 
     where, store = Filter("v.product_id = ?", (product.id,)), info.context.store
     key, order = _variant_order(arguments)
     return fetch_page(page_arguments(arguments), key, lambda part: catalog.list_variants(store, part, where, order))
+
+
+def resolve_collections(product: ProductRow, info: Info, **arguments: Any) -> Page:  # noqa: ANN401
+    """`Product.collections`."""
+    return window(collections_of(info.context.store, product.id), page_arguments(arguments), by_id)
+
+
+def resolve_product_metafield(
+    product: ProductRow, info: Info, key: str, namespace: str | None = None
+) -> dict[str, object] | None:
+    """`Product.metafield`."""
+    return product_metafield(info.context.store, product.id, namespace, key)
 
 
 def resolve_options(product: ProductRow, _info: Info, first: int | None = None) -> Sequence[Any]:

@@ -20,6 +20,7 @@ from calibr_sandbox import queries, scalars, storefront, webhook_resolvers
 from calibr_sandbox.bulk_mutations import resolve_cancel, resolve_run_mutation, resolve_run_query
 from calibr_sandbox.context import Info
 from calibr_sandbox.errors import AccessDeniedError
+from calibr_sandbox.facts import CollectionRow
 from calibr_sandbox.fields import GETTERS, Getter
 from calibr_sandbox.inventory_update import resolve_inventory_item_update
 from calibr_sandbox.markets import fields as market_fields
@@ -67,7 +68,12 @@ _ROOTS: Final[dict[str, dict[str, Resolver]]] = {
         "stagedUploadsCreate": resolve_staged_uploads_create,
         "bulkOperationCancel": resolve_cancel,
     },
-    "Product": {"variants": queries.resolve_product_variants, "options": queries.resolve_options},
+    "Product": {
+        "variants": queries.resolve_product_variants,
+        "options": queries.resolve_options,
+        "collections": queries.resolve_collections,
+        "metafield": queries.resolve_product_metafield,
+    },
     "ProductVariant": {"metafield": queries.resolve_metafield},
     "PageInfo": {
         "hasNextPage": lambda info, _: info.has_next_page,
@@ -108,6 +114,7 @@ _TYPE_OF_ROW: Final[dict[type, str]] = {
     InventoryItemRow: "InventoryItem",
     BulkRow: "BulkOperation",
     OptionRow: "ProductOption",
+    CollectionRow: "Collection",
 }
 
 

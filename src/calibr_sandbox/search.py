@@ -1,4 +1,4 @@
-"""The `query:` argument of products and variants: `field:value` terms joined by AND.
+"""The `query:` argument: `field:value` terms joined by AND, OR and NOT (or `-`), with parentheses.
 
 Only the fields below are known. Shopify ignores an unknown field with a warning; the sandbox refuses it,
 because a filter that silently selects everything hides mistakes.
@@ -12,7 +12,12 @@ from typing import Any, Final
 
 from calibr_sandbox.ids import INVENTORY_ITEM_SHIFT
 
-_TERM: Final = re.compile(r"""\s*(?:AND\s+)?(?P<field>[a-z_]+):(?P<op><=|>=|<|>)?(?P<value>"[^"]*"|'[^']*'|\S+)""")
+_TERM: Final = re.compile(r"""(?P<field>[a-z_]+):(?P<op><=|>=|<|>)?(?P<value>"[^"]*"|'[^']*'|[^\s()]+)""")
+_SPACE: Final = re.compile(r"\s*")
+_AND: Final = re.compile(r"AND(?=[\s(])")
+_OR: Final = re.compile(r"OR(?=[\s(])")
+_NOT: Final = re.compile(r"NOT(?=[\s(])|-")
+_DEEPEST: Final = 20
 
 
 _MAX_DIGITS: Final = 18
@@ -36,6 +41,8 @@ class Filter:
 
 
 EVERYTHING: Final = Filter()
+Fields = dict[str, Callable[[str, str], Filter]]
+"""How each field that a list can be searched by becomes a condition."""
 
 
 def _text(column: str) -> Callable[[str, str], Filter]:
@@ -128,18 +135,96 @@ BULK_FIELDS: Final = {
 }
 
 
-def parse_search(query: str | None, fields: dict[str, Callable[[str, str], Filter]]) -> Filter:
+def parse_search(query: str | None, fields: Fields) -> Filter:
     """Compile a search query to SQL. Raises SearchError naming the field or the rest that is not understood."""
-    found, position, text = EVERYTHING, 0, (query or "").rstrip()
-    while position < len(text):
-        match = _TERM.match(text, position)
+    if not (query or "").strip():
+        return EVERYTHING
+    return _Reader((query or "").rstrip(), fields).read()
+
+
+class _Reader:
+    """Reads one query: OR binds least, then AND, which may be left out, then NOT."""
+
+    def __init__(self, text: str, fields: Fields) -> None:
+        self._text = text
+        self._fields = fields
+        self._position = 0
+        self._depth = 0
+
+    def read(self) -> Filter:
+        found = self._any()
+        if self._position < len(self._text):
+            raise self._unreadable()
+        return EVERYTHING.and_also(found)
+
+    def _any(self) -> Filter:
+        parts = [self._all()]
+        while self._take(_OR):
+            parts.append(self._all())
+        return parts[0] if len(parts) == 1 else _joined(parts, " OR ")
+
+    def _all(self) -> Filter:
+        found = self._one()
+        while self._take(_AND) or self._goes_on():
+            found = found.and_also(self._one())
+        return found
+
+    def _one(self) -> Filter:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise SearchError(f"The sandbox reads searches up to {_DEEPEST} levels deep")
+        try:
+            if self._take(_NOT):
+                part = self._one()
+                return Filter(f"NOT ({part.sql})", part.parameters)
+            return self._group() if self._peek("(") else self._term()
+        finally:
+            self._depth -= 1
+
+    def _group(self) -> Filter:
+        self._position += 1
+        part = self._any()
+        if not self._peek(")"):
+            raise self._unreadable()
+        self._position += 1
+        return Filter(f"({part.sql})", part.parameters)
+
+    def _term(self) -> Filter:
+        match = _TERM.match(self._text, self._skip_space())
         if match is None:
-            raise SearchError(f"The sandbox cannot read the search query from here: {text[position:]!r}")
-        build = fields.get(match["field"])
+            raise self._unreadable()
+        build = self._fields.get(match["field"])
         if build is None:
-            raise SearchError(f"The sandbox cannot search by `{match['field']}`; it knows {', '.join(sorted(fields))}")
+            known = ", ".join(sorted(self._fields))
+            raise SearchError(f"The sandbox cannot search by `{match['field']}`; it knows {known}")
+        self._position = match.end()
         value = match["value"]
         unquoted = value[1:-1] if value[0] in "\"'" and len(value) > 1 else value
-        found = found.and_also(build(match["op"] or "=", unquoted))
-        position = match.end()
-    return found
+        return build(match["op"] or "=", unquoted)
+
+    def _goes_on(self) -> bool:
+        """Whether a term follows without a word between."""
+        start = self._skip_space()
+        return start < len(self._text) and self._text[start] != ")" and not _OR.match(self._text, start)
+
+    def _take(self, word: re.Pattern[str]) -> bool:
+        match = word.match(self._text, self._skip_space())
+        if match is not None:
+            self._position = match.end()
+        return match is not None
+
+    def _peek(self, sign: str) -> bool:
+        return self._text.startswith(sign, self._skip_space())
+
+    def _skip_space(self) -> int:
+        match = _SPACE.match(self._text, self._position)
+        self._position = match.end() if match else self._position
+        return self._position
+
+    def _unreadable(self) -> SearchError:
+        return SearchError(f"The sandbox cannot read the search query from here: {self._text[self._position :]!r}")
+
+
+def _joined(parts: list[Filter], word: str) -> Filter:
+    sql = word.join(f"({part.sql})" for part in parts)
+    return Filter(f"({sql})", tuple(value for part in parts for value in part.parameters))

@@ -25,6 +25,7 @@ from calibr_sandbox.config import API_VERSION, SandboxConfig
 from calibr_sandbox.context import RequestContext
 from calibr_sandbox.control import Control
 from calibr_sandbox.endpoint import GraphQLEndpoint, Shop
+from calibr_sandbox.facts_control import FactsControl
 from calibr_sandbox.faults import FaultRule, Faults
 from calibr_sandbox.fields import ShopContext
 from calibr_sandbox.grants import Grants
@@ -65,7 +66,7 @@ def create_app(config: SandboxConfig, clock: Clock = time.monotonic, faults: Seq
 
     graphql = Route("/admin/api/{version}/graphql.json", GraphQLEndpoint(shop), methods=["POST"])
     app_control = AppControl(config, access, time_here, webhooks)
-    parts = (OAuth(config, access, time_here, in_force), Rest(config, store, access), app_control)
+    parts = (OAuth(config, access, time_here, in_force), Rest(config, store, access), app_control, FactsControl(store))
     routes = [route for part in (*parts, StagedStorage(staged), Control(shop)) for route in part.routes()]
     only = Middleware(OnlyThisShop, shop_domain=config.shop_domain)
     app = Starlette(routes=[graphql, *routes], middleware=[only], lifespan=closing)

@@ -78,6 +78,26 @@ CREATE TABLE IF NOT EXISTS staged_upload (
   file TEXT,
   size INTEGER
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS collection (
+  id INTEGER PRIMARY KEY,
+  handle TEXT NOT NULL UNIQUE,
+  title TEXT NOT NULL,
+  updated_at INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS collection_member (
+  product_id INTEGER NOT NULL REFERENCES product (id),
+  collection_id INTEGER NOT NULL REFERENCES collection (id),
+  PRIMARY KEY (product_id, collection_id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS metafield (
+  id INTEGER PRIMARY KEY,
+  product_id INTEGER NOT NULL REFERENCES product (id),
+  namespace TEXT NOT NULL,
+  key TEXT NOT NULL,
+  type TEXT NOT NULL,
+  value TEXT NOT NULL,
+  UNIQUE (product_id, namespace, key)
+);
 """
 _JOURNAL: Final = """
 CREATE TABLE IF NOT EXISTS journal (

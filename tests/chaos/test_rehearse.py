@@ -60,6 +60,14 @@ def test_nothing_is_lost_and_nothing_done_twice_under_kills_zombies_faults_and_e
     assert report["events_delivered"] > ITEMS
 
 
+def test_the_same_holds_for_files_that_the_store_works_through() -> None:
+    report = rehearse("--items", str(ITEMS), "--kill", "3", "--zombies", "1", "--seed", "4", "--path", "bulk")
+
+    assert report["violations"] == NOTHING
+    assert not any(report["integrity"].values())
+    assert report["item_states"]["applied"] + report["item_states"]["drifted"] == ITEMS
+
+
 @pytest.fixture(scope="module")
 def planned() -> Iterator[Planned]:
     """A server with a change whose plan stands: how a command finds it, and a client."""

@@ -7,7 +7,7 @@ with the same root fields. Answers without a request are evidence of what the st
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -169,11 +169,8 @@ def _step(node: Json, path: str, role: str, around: _Around) -> Step | None:
     body = _body(node)
     if body is None:
         return None
-    request = node.get("request") if isinstance(node.get("request"), dict) else {}
-    variables = next(
-        (found for found in (node.get("variables"), node.get("requestVariables"), request.get("variables")) if found),
-        None,
-    )
+    sent = (part.get(key) for part in _parts(node) for key in ("variables", "requestVariables"))
+    variables = next((found for found in sent if isinstance(found, dict) and found), None)
     query = _own_query(node)
     if query is not None:
         variables = variables or {}
@@ -186,7 +183,9 @@ def _body(node: Json) -> Json | None:
     response = node.get("response", node)
     if not isinstance(response, dict):
         return None
-    for candidate in (response, response.get("payload"), response.get("body")):
+    for part in (response, response.get("payload"), response.get("body")):
+        # A body of its own that is text holds the lines of a bulk result.
+        candidate = _parsed(part) if "response" in node else part
         if isinstance(candidate, dict) and ("errors" in candidate or _is_data(candidate)):
             return candidate
     return None
@@ -196,12 +195,26 @@ def _is_data(candidate: Json) -> bool:
     return "data" in candidate and (candidate["data"] is None or isinstance(candidate["data"], dict))
 
 
-def _own_query(node: Mapping[str, Any]) -> str | None:
-    request = node.get("request") if isinstance(node.get("request"), dict) else {}
-    for candidate in (node.get("query"), node.get("document"), request.get("query"), request.get("document")):
-        if isinstance(candidate, str) and "{" in candidate:
-            return candidate
-    return None
+def _parts(node: Json) -> list[Json]:
+    """The objects that may hold a request's text and variables: itself, its `request`, the body of that."""
+    request = _parsed(node.get("request"))
+    body = _parsed(request.get("body")) if isinstance(request, dict) else None
+    return [part for part in (node, request, body) if isinstance(part, dict)]
+
+
+def _parsed(part: Any) -> Any:  # noqa: ANN401 - any JSON
+    """A body that was kept as text, as JSON."""
+    if not isinstance(part, str) or not part.startswith("{"):
+        return part
+    try:
+        return json.loads(part)
+    except json.JSONDecodeError:
+        return part
+
+
+def _own_query(node: Json) -> str | None:
+    texts = (part.get(key) for part in _parts(node) for key in ("query", "document", "graphql"))
+    return next((text for text in texts if isinstance(text, str) and "{" in text), None)
 
 
 def _asks_for(query: str, body: Json) -> bool:

@@ -28,7 +28,8 @@ from calibr_sandbox.store import Store
 from calibr_sandbox.testing import StartedSandbox, started_sandbox
 from calibr_sandbox.versions import OLDEST_VERSION
 
-_SCOPES = (*DEFAULT_SCOPES, "write_inventory", "write_markets", "write_publications", "write_companies")
+_WRITES = ("write_companies", "write_inventory", "write_markets", "write_publications")
+_SCOPES = (*DEFAULT_SCOPES, *_WRITES, "read_customers")
 _NEVER_S = 86_400.0
 """Bulk operations move on only when the recording says that they had."""
 _ORDER = ("CREATED", "RUNNING", "COMPLETED"), ("CANCELING", "CANCELED")
@@ -79,7 +80,7 @@ def replay(recording: Recording) -> Outcome:
             bulk_delay_s=_NEVER_S,
             cancel_delay_s=_NEVER_S,
             scopes=_SCOPES,
-            oldest_version=min(recording.version, OLDEST_VERSION),
+            oldest_version=min(recording.version, OLDEST_VERSION),  # it was served when this was recorded
         )
         with started_sandbox(config) as sandbox:
             run = _Run(sandbox, names, outcome, recording)

@@ -11,6 +11,10 @@ SOME = (
     "2026-04/bulk-operations/bulk-operation-run-mutation-allowed-roots.json",
     "2026-04/bulk-operations/bulk-operation-run-mutation-validators.json",
     "2026-04/bulk-operations/bulk-operations-sort-key.json",
+    "2026-04/markets/price-list-fixed-prices-validation.json",
+    "2026-04/markets/catalog-relation-validation.json",
+    "2026-04/products/product-contextual-pricing-price-list-parity.json",
+    "2026-04/webhooks/webhook-subscription-list-connection.json",
     "2026-04/media/media-staged-uploads-create-validation.json",
 )
 

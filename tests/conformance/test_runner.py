@@ -50,9 +50,11 @@ def test_requests_are_found_wherever_they_stand(tmp_path: Path) -> None:
             {"query": query, "variables": {}, "response": answer},
             {"request": {"document": query, "variables": {"a": 1}}, "response": {"payload": answer}},
             {"deep": [{"variables": {"b": 2}, "response": {"body": answer}}]},
+            {"request": {"body": json.dumps({"query": query})}, "response": {"body": json.dumps(answer)}},
         ],
         "setup": {"first": {"data": answer["data"]}, "upload": {"status": 201, "body": "<xml/>", "sizeBytes": 3}},
         "result": {"records": [{"id": "x"}]},
+        "second": {"result": {"body": '{"data":{"a":1},"__lineNumber":0}\n'}},
     }
 
     found = read_recording(write(tmp_path, content), "one")
@@ -64,9 +66,10 @@ def test_requests_are_found_wherever_they_stand(tmp_path: Path) -> None:
         ("cases[0]", query, "case"),
         ("cases[1]", query, "case"),
         ("cases[2]/deep[0]", query, "case"),
+        ("cases[3]", query, "case"),
         ("cleanup/last", query, "cleanup"),
     ]
-    assert [type(event) for event in found.events if not isinstance(event, Step)] == [Upload, Result]
+    assert [type(event) for event in found.events if not isinstance(event, Step)] == [Upload, Result, Result]
 
 
 def test_a_request_without_its_query_is_rebuilt_and_matches(tmp_path: Path) -> None:

@@ -14,10 +14,15 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "integration" / "changes"))
 from journeys import QUICK
 from stores import Shop, make_shop
 
+from calibr.catalog import PriceList, Reading, Source, record_reading
 from calibr.changes.apply import run_apply
+from calibr.changes.model import Price
 from calibr.changes.preview import run_preview
+from calibr.connectors.port import RemotePrice
 from calibr.core.ids import PriceChangeId
-from calibr.db import Context, Database
+from calibr.db import Context, Database, Role
+from calibr.delivery import DeliverySettings, Relay, ensure_projections, list_subscriptions
+from calibr.drift import DriftLedger
 from calibr.events import count_events
 
 EVERYTHING: dict[str, Any] = {"all": []}
@@ -82,9 +87,28 @@ class Desk:
     def run_apply(self, change_id: str) -> None:
         run_apply(self.database, self.worker, PriceChangeId(UUID(change_id)), self.shop.connector_for, QUICK)
 
+    def drifted(self, external_id: str) -> str:
+        """Apply a change, have somebody edit one price in the store, and return the id of the drift."""
+        self.applied()
+        base = PriceList(self.shop.price_list_id, self.shop.connection_id, None, "Base", "USD", is_base=True)
+        self.shop.store.prices[external_id] = Price(1, None)
+        shown = {external_id: RemotePrice(external_id, "USD", 1, None)}
+        with self.database.session(self.worker, role=Role.WORKER) as session:
+            ensure_projections(session, [DriftLedger()])
+            reading = Reading((external_id,), shown, session.now, Source.REREAD)
+            assert record_reading(session, base, reading).recorded == {external_id}
+            (ledger,) = [s.id for s in list_subscriptions(session) if s.name == "drift"]
+        Relay(self.database, self.worker, DeliverySettings(), {"drift": DriftLedger()}, _no_receiver, {}).run(ledger)
+        (found,) = self.team.author.get("/v1/drift").json()["items"]
+        return str(found["id"])
+
     def events(self) -> int:
         with self.database.session(self.worker) as session:
             return count_events(session)
+
+
+def _no_receiver(*_: object) -> Any:  # noqa: ANN401
+    raise AssertionError("there is no receiver outside")
 
 
 def open_desk(database: Database, team: Team, *, products: int = 10, currency: str = "USD") -> Desk:

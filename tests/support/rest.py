@@ -50,6 +50,8 @@ def services(database: Database, master_key: bytes, log_lines: io.StringIO) -> A
         health=HealthChecks({"database": database.ping}),
         wake_worker=lambda: None,
         version="0.0.0-test",
+        webhook_readers={shopify.KIND: shopify.ShopifyWebhooks()},
+        public_url="https://calibr.example.com",
     )
 
 

@@ -113,3 +113,21 @@ def test_existing_directories_keep_their_permissions(tmp_path: Path) -> None:
 
     assert stat.S_IMODE(parent.stat().st_mode) == 0o700
     assert stat.S_IMODE((parent / "data").stat().st_mode) & 0o066 == 0
+
+
+@pytest.mark.parametrize(
+    "url", ["https://calibr.example.com", "https://calibr.example.com:8443/", "http://10.0.0.7:8484"]
+)
+def test_the_public_address_is_an_origin(url: str) -> None:
+    assert Settings.load(public_url=url).public_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["calibr.example.com", "ftp://calibr.example.com", "https://", "https://a/b", "https://a?x=1", "https://u@a", ""],
+)
+def test_any_other_public_address_is_refused_by_name(url: str) -> None:
+    with pytest.raises(Invalid, match="CALIBR_PUBLIC_URL") as caught:
+        Settings.load(public_url=url)
+
+    assert "without a path" in caught.value.message

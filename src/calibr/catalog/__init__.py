@@ -1,6 +1,8 @@
 """Connections, products, listings, price lists, price versions and costs, and how a store's catalog comes in."""
 
-from calibr.catalog.ingest import run_sync
+from calibr.catalog.connection_steps import is_usable, require_usable
+from calibr.catalog.consent import ConsentRequest, accept_consent, request_consent
+from calibr.catalog.ingest import fail_sync, run_sync
 from calibr.catalog.model import (
     Connection,
     Cost,
@@ -13,8 +15,19 @@ from calibr.catalog.model import (
     Product,
     ProductLabel,
     SyncFinding,
+    SyncMode,
     SyncRun,
     SyncSummary,
+)
+from calibr.catalog.observing import (
+    Observed,
+    Price,
+    PriceStanding,
+    Reading,
+    Source,
+    amounts,
+    price_standings,
+    record_reading,
 )
 from calibr.catalog.reads import (
     FacetCount,
@@ -29,6 +42,7 @@ from calibr.catalog.reads import (
     list_products,
 )
 from calibr.catalog.reads_plan import (
+    base_price_list,
     list_price_lists,
     listing_refs,
     plan_source,
@@ -38,54 +52,90 @@ from calibr.catalog.reads_plan import (
 )
 from calibr.catalog.renormalize import renormalize
 from calibr.catalog.repository import find_syncs
-from calibr.catalog.repository_prices import record_prices
+from calibr.catalog.repository_observed import listings_by_group, sample_listings
+from calibr.catalog.repository_prices import GovernedPrice, adopt_price, governed_prices, record_prices
 from calibr.catalog.service import (
     Connectors,
     NewConnection,
+    connection_secrets,
     create_connection,
+    disable_connection,
+    enable_connection,
+    erase_connection,
+    mark_uninstalled,
     open_connector,
     record_health,
+    record_scopes,
+    replace_secrets,
     request_sync,
 )
 
 __all__ = [
     "Connection",
     "Connectors",
+    "ConsentRequest",
     "Cost",
     "FacetCount",
+    "GovernedPrice",
     "Listing",
     "ListingRef",
     "NewConnection",
     "NewPrice",
+    "Observed",
+    "Price",
     "PriceInForce",
     "PriceList",
+    "PriceStanding",
     "PriceVersion",
     "Product",
     "ProductFilter",
     "ProductLabel",
+    "Reading",
+    "Source",
     "SyncFinding",
+    "SyncMode",
     "SyncRun",
     "SyncSummary",
+    "accept_consent",
+    "adopt_price",
+    "amounts",
+    "base_price_list",
+    "connection_secrets",
     "create_connection",
+    "disable_connection",
+    "enable_connection",
+    "erase_connection",
     "facets",
+    "fail_sync",
     "find_syncs",
     "get_connection",
     "get_product",
     "get_sync",
+    "governed_prices",
+    "is_usable",
     "list_connections",
     "list_findings",
     "list_price_lists",
     "list_prices",
     "list_products",
     "listing_refs",
+    "listings_by_group",
+    "mark_uninstalled",
     "open_connector",
     "plan_source",
+    "price_standings",
     "product_id_after",
     "product_labels",
     "record_health",
     "record_prices",
+    "record_reading",
+    "record_scopes",
     "renormalize",
+    "replace_secrets",
+    "request_consent",
     "request_sync",
+    "require_usable",
     "rows_per_group",
     "run_sync",
+    "sample_listings",
 ]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -37,6 +38,14 @@ class PriceList:
     is_base: bool
 
 
+class SyncMode(StrEnum):
+    """What a sync reads. `AUTO` stands until the sync begins, which then takes one of the others."""
+
+    AUTO = "auto"
+    FULL = "full"
+    INCREMENTAL = "incremental"
+
+
 @dataclass(frozen=True, slots=True)
 class SyncRun:
     """One reading of a connection's catalog: asked for, running, or ended."""
@@ -54,6 +63,13 @@ class SyncRun:
     created_at: datetime
     finished_at: datetime | None
     forced: bool = False
+    mode: SyncMode = SyncMode.FULL
+    since: datetime | None = None
+    """Of an incremental sync: what changed in the store since then is read."""
+
+    def __post_init__(self) -> None:
+        """Take the mode as it is stored."""
+        object.__setattr__(self, "mode", SyncMode(self.mode))
 
 
 @dataclass(frozen=True, slots=True)

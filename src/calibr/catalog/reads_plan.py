@@ -29,6 +29,13 @@ def list_price_lists(session: Session) -> list[PriceList]:
     return [PriceList(**row) for row in session.execute(select(*_LIST_COLUMNS).order_by(price_list.c.id)).mappings()]
 
 
+def base_price_list(session: Session, connection_id: ConnectionId) -> PriceList | None:
+    """The base price list of a connection; None before its first sync."""
+    wanted = select(*_LIST_COLUMNS).where(price_list.c.connection_id == connection_id, price_list.c.is_base)
+    row = session.execute(wanted).mappings().one_or_none()
+    return None if row is None else PriceList(**row)
+
+
 def plan_source(
     session: Session, price_list_id: PriceListId, *, computed_at: datetime, product_range: ProductRange = EVERYTHING
 ) -> PlanSource:

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import case, insert, select, update
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 
 from calibr.catalog.model import Connection, SyncRun
 from calibr.catalog.tables import connection, secret, sync_run
+from calibr.core.errors import NotFound
 from calibr.core.ids import ConnectionId, SyncId
 from calibr.db import Session
 
@@ -18,7 +19,7 @@ CONNECTION_COLUMNS = (
 SYNC_COLUMNS = (
     sync_run.c.id, sync_run.c.connection_id, sync_run.c.state, sync_run.c.stage, sync_run.c.rows_read,
     sync_run.c.rows_total, sync_run.c.summary, sync_run.c.error, sync_run.c.requested_by, sync_run.c.correlation_id,
-    sync_run.c.created_at, sync_run.c.finished_at, sync_run.c.forced,
+    sync_run.c.created_at, sync_run.c.finished_at, sync_run.c.forced, sync_run.c.mode, sync_run.c.since,
 )  # fmt: skip
 
 
@@ -45,18 +46,57 @@ def load_secrets(session: Session, connection_id: ConnectionId) -> dict[str, str
     return {row["field"]: row["ciphertext"] for row in session.execute(query).mappings()}
 
 
-def update_health(session: Session, connection_id: ConnectionId, health: Mapping[str, Any], state: str) -> None:
-    """Keep the answer of a health check. A disabled connection stays disabled."""
-    kept = case((connection.c.state == "disabled", "disabled"), else_=state)
-    session.execute(update(connection).where(connection.c.id == connection_id).values(health=dict(health), state=kept))
+def update_health(session: Session, connection_id: ConnectionId, health: Mapping[str, Any]) -> None:
+    """Keep the answer of a health check."""
+    session.execute(update(connection).where(connection.c.id == connection_id).values(health=dict(health)))
 
 
-def insert_sync(session: Session, connection_id: ConnectionId, *, forced: bool) -> SyncRun | None:
+def lock_state(session: Session, connection_id: ConnectionId) -> str:
+    """The state of a connection, which nobody else changes until the end of the transaction. Raises NotFound."""
+    query = select(connection.c.state).where(connection.c.id == connection_id).with_for_update()
+    state: str | None = session.execute(query).scalar_one_or_none()
+    if state is None:
+        raise NotFound("connection.not_found", f"There is no connection {connection_id}.")
+    return state
+
+
+def update_state(session: Session, connection_id: ConnectionId, state: str) -> None:
+    """Move a connection whose state is locked."""
+    session.execute(update(connection).where(connection.c.id == connection_id).values(state=state))
+
+
+_ERASE = (
+    "delete from calibr.secret where connection_id = :connection",
+    """update calibr.product p
+       set sku = null, title = null, vendor = null, product_type = null, status = null, tags = '{}', attributes = '{}',
+         sku_norm = null, title_norm = null, vendor_norm = null, product_type_norm = null, status_norm = null,
+         tags_norm = '{}', attributes_norm = '{}', active = false, updated_at = :now
+       from calibr.listing l
+       where l.connection_id = :connection and p.id = l.product_id
+         and not exists (select from calibr.listing o where o.product_id = p.id and o.connection_id <> :connection)""",
+    """update calibr.listing set active = false, fingerprint = null, vanished_at = coalesce(vanished_at, :now)
+       where connection_id = :connection""",
+    """update calibr.sync_finding f set value = null
+       from calibr.sync_run r where r.connection_id = :connection and f.sync_id = r.id""",
+    """update calibr.connection
+       set name = 'erased ' || id, name_norm = 'erased ' || id, config = '{}', health = null, state = 'disabled'
+       where id = :connection""",
+)
+
+
+def erase(session: Session, connection_id: ConnectionId) -> None:
+    """Delete secrets and configuration, and empty the texts that came from the store."""
+    for statement in _ERASE:
+        session.execute(text(statement), {"connection": connection_id, "now": session.now})
+
+
+def insert_sync(session: Session, connection_id: ConnectionId, *, forced: bool, mode: str) -> SyncRun | None:
     """Ask for a sync; None if the connection has one that has not ended."""
     statement = insert_or_skip(sync_run).values(
         tenant_id=session.tenant_id,
         connection_id=connection_id,
         forced=forced,
+        mode=mode,
         requested_by=session.context.actor,
         correlation_id=session.context.correlation_id,
     )

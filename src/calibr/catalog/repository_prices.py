@@ -1,11 +1,14 @@
-"""Writes prices that a store was seen to hold after we wrote them."""
+"""Writes prices that Calibr puts in force, by writing them or by adopting them, and finds the last of them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
 
 from calibr.catalog.model import NewPrice
+from calibr.core.ids import PriceChangeId, PriceListId, ProductId
 from calibr.db import Session
 
 _NEW = """
@@ -45,3 +48,58 @@ def record_prices(session: Session, prices: Sequence[NewPrice], *, change_id: UU
     }
     session.execute(_CLOSE, values)
     session.execute(_OPEN, {**values, "tenant_id": session.tenant_id, "change_id": change_id, "source": source})
+
+
+# What stands is closed and opened again as ours, with the same amounts; nothing else can be adopted.
+_CLOSE_ADOPTED = text("""
+  update calibr.price_version v set valid_to = greatest(:now, v.valid_from + interval '1 microsecond')
+  where v.price_list_id = :list and v.product_id = :product and v.ends_at = 'infinity'
+    and v.unit_amount = :unit_amount and v.compare_at is not distinct from :compare_at
+  returning valid_to""")
+_OPEN_ADOPTED = text("""
+  insert into calibr.price_version(tenant_id, product_id, price_list_id, currency, unit_amount, compare_at, valid_from,
+                                   source)
+  values (:tenant_id, :product, :list, :currency, :unit_amount, :compare_at, :valid_from, 'adopted')""")
+# All prices that Calibr put in force, whatever stores were seen to ask since.
+_GOVERNED = text("""
+  select v.price_list_id, v.product_id, v.unit_amount, v.compare_at, v.valid_from, v.change_id
+  from unnest(cast(:lists as uuid[]), cast(:products as uuid[])) n(price_list_id, product_id)
+  join calibr.price_version v
+    on v.price_list_id = n.price_list_id and v.product_id = n.product_id and v.source <> 'ingest'""")
+
+
+def adopt_price(session: Session, price: NewPrice) -> bool:
+    """Make the price in force one of ours; False if another one is in force by now."""
+    names = {
+        "list": price.price_list_id,
+        "product": price.product_id,
+        "unit_amount": price.unit_amount,
+        "compare_at": price.compare_at,
+    }
+    closed = session.execute(_CLOSE_ADOPTED, {**names, "now": session.now}).scalar_one_or_none()
+    if closed is None:
+        return False
+    opened = {"tenant_id": session.tenant_id, "currency": price.currency, "valid_from": closed}
+    session.execute(_OPEN_ADOPTED, {**names, **opened})
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class GovernedPrice:
+    """A price that Calibr put in force, by a change or by adopting it (no change then)."""
+
+    price: tuple[int, int | None]
+    valid_from: datetime
+    change_id: PriceChangeId | None
+
+
+def governed_prices(
+    session: Session, places: Collection[tuple[PriceListId, ProductId]]
+) -> dict[tuple[PriceListId, ProductId], list[GovernedPrice]]:
+    """The prices that Calibr put in force for products on price lists, in no order; without any, none is named."""
+    names = {"lists": [each[0] for each in places], "products": [each[1] for each in places]}
+    found: dict[tuple[PriceListId, ProductId], list[GovernedPrice]] = {}
+    for row in session.execute(_GOVERNED, names):
+        governed = GovernedPrice((row.unit_amount, row.compare_at), row.valid_from, row.change_id)
+        found.setdefault((row.price_list_id, row.product_id), []).append(governed)
+    return found

@@ -50,7 +50,8 @@ _INSERTS: Final = {
       select :tenant_id, product_id, cost_currency, unit_cost from {source} where unit_cost is not null""",
 }
 
-# A price of ours that is younger than the reading is no difference: what was read is older than it.
+# A price of ours that is younger than the reading is no difference: what was read is older than it. Neither is one that
+# is on its way to the store: what was read may be our own write, which its run settles.
 _DIFFERENCE: Final = f"""
   create temp table difference on commit drop as
   select * from (
@@ -62,18 +63,27 @@ _DIFFERENCE: Final = f"""
       v.valid_from as price_from, v.unit_amount as old_amount,
       s.external_id is not null and coalesce(v.valid_from < :read_from, true)
         and (v.unit_amount is distinct from s.unit_amount
-             or s.unit_amount is not null and v.compare_at is distinct from s.compare_at) as has_other_price,
+             or s.unit_amount is not null and v.compare_at is distinct from s.compare_at)
+        and not exists (select from calibr.price_in_flight f
+                        where f.price_list_id = :price_list_id and f.product_id = l.product_id) as has_other_price,
       k.valid_from as cost_from,
       s.external_id is not null
         and (k.unit_cost is distinct from s.unit_cost or k.currency is distinct from s.cost_currency) as has_other_cost,
       {", ".join(f"s.{name}" for name in STAGE_COLUMNS)}
     from {STAGE} s
-    full join (select * from calibr.listing where connection_id = :connection_id) l on l.external_id = s.external_id
+    full join ({{listings}}) l on l.external_id = s.external_id
     left join calibr.price_version v
       on v.price_list_id = :price_list_id and v.product_id = l.product_id and v.ends_at = 'infinity'
     left join calibr.product_cost k on k.product_id = l.product_id and k.ends_at = 'infinity'
     where s.external_id is not null or l.active) compared
   where is_new or has_vanished or looks_different or has_other_price or has_other_cost"""
+
+_EVERY_LISTING: Final = "select * from calibr.listing where connection_id = :connection_id"
+# A group of which anything changed is staged whole, so that a listing of it that is not staged has vanished.
+_LISTINGS_OF_STAGED_GROUPS: Final = f"""
+  {_EVERY_LISTING}
+    and (external_id in (select external_id from {STAGE})
+         or group_external_id in (select group_external_id from {STAGE}))"""
 
 _COUNTS: Final = """
   select count(*) filter (where is_new) as new, count(*) filter (where is_back) as reappeared,
@@ -141,12 +151,15 @@ def refresh_statistics(session: Session) -> None:
     session.execute(text("select calibr.refresh_statistics()"))
 
 
-def find_difference(session: Session, target: Target, *, read_from: datetime) -> dict[str, int]:
+def find_difference(session: Session, target: Target, *, read_from: datetime, is_part: bool = False) -> dict[str, int]:
     """Make `difference`, the staged rows that are not as recorded and the listings that are not staged, and `FRESH`.
 
-    Returns how many listings are `new`, `reappeared` or `vanished`.
+    `is_part`: only whole groups are staged, and others are left alone. Returns how many listings are `new`,
+    `reappeared` or `vanished`.
     """
-    session.execute(text(_DIFFERENCE), {**target.parameters(session), "read_from": read_from})
+    listings = _LISTINGS_OF_STAGED_GROUPS if is_part else _EVERY_LISTING
+    statement = _DIFFERENCE.format(listings=listings)
+    session.execute(text(statement), {**target.parameters(session), "read_from": read_from})
     session.execute(text("analyze pg_temp.difference"))
     new_id = _id_in_order("row_number() over (order by place)")
     fresh = f"select {new_id} as product_id, {_NAMES} from pg_temp.difference where is_new"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, case, func, insert, literal_column, or_, select, text, update
+from sqlalchemy import ColumnElement, RowMapping, func, insert, literal_column, or_, select, text, update
 
 from calibr.catalog.model import PriceList
 from calibr.catalog.tables import connection, price_list, sync_run
@@ -89,12 +89,8 @@ def ensure_base_price_list(session: Session, connection_id: ConnectionId, base: 
 
 
 def update_connection(session: Session, connection_id: ConnectionId, values: Mapping[str, Any]) -> None:
-    """Set columns of a connection; the first time that it was synced stays, and a disabled one stays disabled."""
-    kept: dict[str, Any] = {
-        "first_synced_at": func.coalesce(connection.c.first_synced_at, values.get("last_synced_at"))
-    }
-    if "state" in values:
-        kept["state"] = case((connection.c.state == "disabled", "disabled"), else_=values["state"])
+    """Set columns of a connection other than its state; the first time that it was synced stays."""
+    kept = {"first_synced_at": func.coalesce(connection.c.first_synced_at, values.get("last_synced_at"))}
     session.execute(update(connection).where(connection.c.id == connection_id).values({**values, **kept}))
 
 

@@ -38,16 +38,16 @@ class _Progress:
 class SyncLease:
     """The right to work on one sync run, renewed in the background while the `with` block runs.
 
-    `taken_at` is the time of the database when the work began.
+    `taken_at` is the time of the database when the work began, `fence` voids what a late worker writes.
     """
 
     def __init__(self, database: Database, context: Context, claim: "_Claim") -> None:
         """Use `take`."""
         self.taken_at = claim.taken_at
+        self.fence = claim.fence
         self._database = database
         self._context = context
         self._sync_id = claim.sync_id
-        self._fence = claim.fence
         self._progress = _Progress("starting", 0, None)
         self._is_lost = False
         self._ended = threading.Event()
@@ -76,16 +76,16 @@ class SyncLease:
         """Note the progress. Raises Conflict `sync.lease_lost` when another worker has taken over."""
         self._progress = _Progress(stage, done, total)
         if self._is_lost:
-            raise self._lost()
+            raise lease_lost(self._sync_id)
 
     def end(self, session: Session, **values: object) -> None:
         """End the run in the transaction of `session`. Raises Conflict `sync.lease_lost`."""
         if not self.try_end(session, **values):
-            raise self._lost()
+            raise lease_lost(self._sync_id)
 
     def try_end(self, session: Session, **values: object) -> bool:
         """End the run in the transaction of `session`; False when another worker has taken over."""
-        return end_sync(session, self._sync_id, self._fence, values)
+        return end_sync(session, self._sync_id, self.fence, values)
 
     def _beat(self) -> None:
         while not self._ended.wait(BEAT_S):
@@ -93,9 +93,11 @@ class SyncLease:
             shown = {"stage": seen.stage, "rows_read": seen.done, "rows_total": seen.total}
             try:
                 with self._database.session(self._context, role=Role.WORKER) as session:
-                    self._is_lost = not renew_sync(session, self._sync_id, self._fence, LEASE_S, shown)
+                    self._is_lost = not renew_sync(session, self._sync_id, self.fence, LEASE_S, shown)
             except SQLAlchemyError as failure:  # the next beat tries again; without one the lease ends
                 _log.warning("sync.lease_not_renewed", sync_id=str(self._sync_id), error=type(failure).__name__)
 
-    def _lost(self) -> Conflict:
-        return Conflict("sync.lease_lost", f"Another worker has taken over sync {self._sync_id}.", retryable=True)
+
+def lease_lost(sync_id: SyncId) -> Conflict:
+    """The error of a worker that was late."""
+    return Conflict("sync.lease_lost", f"Another worker has taken over sync {sync_id}.", retryable=True)

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Computed,
     DateTime,
     Integer,
+    LargeBinary,
     Table,
     Text,
     Uuid,
@@ -54,6 +55,34 @@ secret = Table(
     Column("created_at", _AT, nullable=False),
 )
 
+store_grant = Table(
+    "store_grant",
+    metadata,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("connection_id", Uuid, primary_key=True),
+    Column("generation", BigInteger, nullable=False),
+    Column("secrets_revision", BigInteger, nullable=False),
+    Column("account", Text),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("obtained_at", _AT),
+    Column("expires_at", _AT),
+    Column("refresh_expires_at", _AT),
+)
+
+consent_attempt = Table(
+    "consent_attempt",
+    metadata,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("state_hash", LargeBinary, primary_key=True),
+    Column("connection_id", Uuid, nullable=False),
+    Column("redirect_uri", Text, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("correlation_id", Uuid, nullable=False),
+    Column("created_at", _AT, nullable=False),
+    Column("expires_at", _AT, nullable=False),
+    Column("used_at", _AT),
+)
+
 price_list = Table(
     "price_list",
     metadata,
@@ -87,6 +116,12 @@ sync_run = Table(
     Column("fence", BigInteger, nullable=False),
     Column("created_at", _AT, nullable=False),
     Column("finished_at", _AT),
+    Column("mode", Text, nullable=False),
+    Column("since", _AT),
+    Column("read_from", _AT),
+    Column("operations", Integer, nullable=False),
+    Column("operation_id", Text),
+    Column("error_code", Text),
 )
 
 sync_finding = Table(

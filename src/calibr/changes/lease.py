@@ -86,10 +86,19 @@ class Lease:
             raise self._lost()
         return state
 
-    def require(self, left_s: float = 0.0) -> None:
-        """Raise LeaseLost when the lease may end within `left_s` seconds."""
-        if time.monotonic() + left_s >= self._until:
+    def require(self) -> None:
+        """Raise LeaseLost when the lease may have ended."""
+        self.last_moment(0.0)
+
+    def last_moment(self, left_s: float) -> float:
+        """The last moment (of `time.monotonic`) at which the lease has `left_s` seconds left. Raises LeaseLost.
+
+        Whoever sends looks at it right before the bytes leave: a process may be stopped between any two lines.
+        """
+        moment = self._until - left_s
+        if time.monotonic() >= moment:
             raise self._lost()
+        return moment
 
     def _session(self) -> AbstractContextManager[Session]:
         return self._database.session(self._context, role=Role.WORKER)

@@ -75,6 +75,30 @@ class PriceChange:
     error: Mapping[str, Any] | None
     correlation_id: UUID
     counts: Mapping[ItemState, int]
+    reasserts: bool = False
+    """Its plan puts back prices that were applied before; it was made of drift and not computed from rules."""
+
+    @property
+    def has_fixed_plan(self) -> bool:
+        """Whether its plan restores recorded prices: nothing can be edited or computed in it."""
+        return self.rollback_of is not None or self.reasserts
+
+
+@dataclass(frozen=True, slots=True)
+class ItemKey:
+    """An item within its plan; also the order of the plan."""
+
+    price_list_id: PriceListId
+    product_id: ProductId
+
+
+@dataclass(frozen=True, slots=True)
+class Reassertion:
+    """A price to put back on one product."""
+
+    key: ItemKey
+    unit_amount: int
+    compare_at: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +111,6 @@ class Price:
     def payload(self) -> dict[str, int | None]:
         """The form that events and the API carry."""
         return {"unit_amount": self.unit_amount, "compare_at": self.compare_at}
-
-
-@dataclass(frozen=True, slots=True)
-class ItemKey:
-    """An item within its plan; also the order of the plan."""
-
-    price_list_id: PriceListId
-    product_id: ProductId
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,13 +31,13 @@ def explain_item(session: Session, change_id: PriceChangeId, key: ItemKey) -> di
 
 
 def _rules(change: PriceChange, row: RowMapping) -> BoundRules:
-    if change.rollback_of is None:
+    if not change.has_fixed_plan:
         return rules_of(change).bind(row["currency"])
     return restoring(row["currency"], row["after_amount"], row["after_compare_at"])
 
 
 def restoring(currency: str, unit_amount: int, compare_at: int | None) -> BoundRules:
-    """What a rollback does to one item, as rules: set what was recorded, zero included, without a guardrail."""
+    """What a rollback or reassertion does to an item, as rules: set what was recorded, zero too, without guardrails."""
     recorded: Json = "clear" if compare_at is None else {"set": format_minor(compare_at, currency)}
     transform: Json = {
         "price": [{"op": "set", "to": format_minor(unit_amount, currency)}],

@@ -60,13 +60,15 @@ _FRESH = text("""
   returning i.*, old.state as was
 """)
 
-# Due: what waits for its time, and what a worker left behind that is no more. A claimed item was never sent.
+# Due: what waits for its time, and what a worker left behind that is no more. A claimed item was never sent. What
+# stands in a file that the store is still at work on is left alone: its price may change at any moment.
 _DUE = text("""
   with picked as materialized (
     select product_id from calibr.price_change_item
     where change_id = :change and price_list_id = :list
       and fence is not null and state in ('claimed', 'sending', 'unknown', 'retry_wait') and state = any(:states)
       and (next_at <= clock_timestamp() or (next_at is null and fence < :fence and lease_until < clock_timestamp()))
+      and not exists (select from calibr.bulk_write b where b.id = bulk_id and b.ended_at is null)
     order by product_id limit :limit)
   update calibr.price_change_item i
   set state = case when i.state in ('claimed', 'retry_wait') then 'claimed' else 'unknown' end,
@@ -119,6 +121,7 @@ _WAITING = text("""
   from calibr.price_change_item
   where change_id = :change and price_list_id = :list
     and fence is not null and state in ('claimed', 'sending', 'unknown', 'retry_wait') and state = any(:states)
+    and not exists (select from calibr.bulk_write b where b.id = bulk_id and b.ended_at is null)
 """)
 
 
@@ -135,7 +138,7 @@ _REOPEN = text("""
 """)
 _MARK = text("""
   update calibr.price_change_item i
-  set state = 'sending', sent_at = clock_timestamp(), attempt = i.attempt + 1, next_at = null
+  set state = 'sending', sent_at = clock_timestamp(), attempt = i.attempt + 1, next_at = null, bulk_id = :bulk
   where i.change_id = :change and i.price_list_id = :list and i.product_id = any(:products)
     and i.state = 'claimed' and i.fence = :fence
   returning i.product_id
@@ -148,9 +151,12 @@ def reopen(session: Session, lot: Lot, products: Sequence[ProductId]) -> None:
         session.execute(_REOPEN, lot.names(products=list(products)))
 
 
-def mark_sending(session: Session, lot: Lot, products: Sequence[ProductId]) -> set[ProductId]:
-    """Mark claimed items as sent, before the request leaves; returns those that this run still owns."""
-    return {ProductId(p) for p in session.execute(_MARK, lot.names(products=list(products))).scalars()}
+def mark_sending(
+    session: Session, lot: Lot, products: Sequence[ProductId], bulk_id: UUID | None = None
+) -> set[ProductId]:
+    """Mark claimed items as sent, before the request (or the file `bulk_id`) leaves; returns those still owned."""
+    names = lot.names(products=list(products), bulk=bulk_id)
+    return {ProductId(p) for p in session.execute(_MARK, names).scalars()}
 
 
 _SETTLE = text("""

@@ -1,8 +1,11 @@
 """Writes the items of a plan: from a compiled statement, or copied from the change that a rollback restores."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import Select, Uuid, case, delete, literal, literal_column, select, text
 from sqlalchemy.dialects.postgresql import insert
 
+from calibr.changes.model import Reassertion
 from calibr.changes.tables import price_change_item
 from calibr.core.ids import PriceChangeId
 from calibr.db import Session
@@ -111,3 +114,35 @@ def copy_items_again(session: Session, original: PriceChangeId, retry: PriceChan
     What somebody else changed is left out: its before-price is no longer true, so it needs a new preview.
     """
     return session.execute(_COPY_AGAIN, {"original": original, "retry": retry}).rowcount
+
+
+# Before is the price in force now; a price that is as wanted already, or that has no amount, makes no item.
+_RESTORE = text("""
+  insert into calibr.price_change_item(
+    tenant_id, change_id, price_list_id, product_id, currency, before_amount, before_compare_at, after_amount,
+    after_compare_at, verdict, state, trace)
+  select :tenant, :change, w.price_list_id, w.product_id, v.currency, v.unit_amount, v.compare_at, w.unit_amount,
+    w.compare_at, 'changed', 'pending', array[null, w.unit_amount]
+  from unnest(cast(:lists as uuid[]), cast(:products as uuid[]), cast(:amounts as bigint[]),
+              cast(:compare_ats as bigint[])) w(price_list_id, product_id, unit_amount, compare_at)
+  join calibr.price_version v
+    on v.price_list_id = w.price_list_id and v.product_id = w.product_id and v.ends_at = 'infinity'
+  where (v.unit_amount, v.compare_at) is distinct from (w.unit_amount, w.compare_at)
+  order by w.price_list_id, w.product_id
+""")
+
+
+def insert_reassertions(session: Session, change_id: PriceChangeId, wanted: Sequence[Reassertion]) -> int:
+    """Write items that put prices back, from what is in force now; returns how many.
+
+    The trace is that of one step that sets the recorded price, as a rollback has it; no cost was used.
+    """
+    names = {
+        "tenant": session.tenant_id,
+        "change": change_id,
+        "lists": [each.key.price_list_id for each in wanted],
+        "products": [each.key.product_id for each in wanted],
+        "amounts": [each.unit_amount for each in wanted],
+        "compare_ats": [each.compare_at for each in wanted],
+    }
+    return session.execute(_RESTORE, names).rowcount

@@ -1,6 +1,6 @@
 """The tables of price changes, as `0001_changes.sql` makes them."""
 
-from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Integer, Table, Text, Uuid
+from sqlalchemy import ARRAY, BigInteger, Boolean, Column, DateTime, Integer, LargeBinary, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
 from calibr.db.metadata import metadata
@@ -46,6 +46,7 @@ price_change = Table(
     Column("counts", JSONB, nullable=False),
     Column("lease_until", _AT),
     Column("fence", BigInteger, nullable=False),
+    Column("reasserts", Boolean, nullable=False),
 )
 
 store_writer = Table(
@@ -85,4 +86,20 @@ price_change_item = Table(
     Column("violated", Text),
     Column("trace", ARRAY(BigInteger), nullable=False),
     Column("last_error", Text),
+    Column("bulk_id", Uuid),
+)
+
+bulk_write = Table(
+    "bulk_write",
+    metadata,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    Column("change_id", Uuid, nullable=False),
+    Column("price_list_id", Uuid, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("layout", LargeBinary, nullable=False),
+    Column("created_at", _AT, nullable=False),
+    Column("operation_id", Text),
+    Column("ended_at", _AT),
+    Column("status", Text),
 )

@@ -92,7 +92,7 @@ class Database:
 
         `snapshot` comes from `Session.export_snapshot` and implies repeatable read.
         """
-        entry = Entry(context, self._context_key, isolation, snapshot)
+        entry = Entry(context, self._context_key, isolation, snapshot, partial(self.session, context, role=role))
         with (
             self._typed(),
             _checked_out(self._engines[role]) as connection,

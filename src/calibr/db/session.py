@@ -1,7 +1,7 @@
 """One transaction of one tenant, and the only place of the program that commits."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeVar, cast
@@ -17,6 +17,7 @@ from calibr.db.context import Context, signed
 Isolation = Literal["read committed", "repeatable read"]
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 Hook = Callable[["Session"], None]
+Again = Callable[[], AbstractContextManager["Session"]]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Every transaction begins with these two. They go straight to the driver, which halves what the beginning costs, and
@@ -34,6 +35,7 @@ class Entry:
     key: bytes
     isolation: Isolation = "read committed"
     snapshot: str | None = None
+    again: Again | None = None
 
 
 class Session:
@@ -42,11 +44,12 @@ class Session:
     Made by `Database.session`, and of no use beyond it.
     """
 
-    def __init__(self, connection: Connection, context: Context, now: datetime) -> None:
+    def __init__(self, connection: Connection, context: Context, now: datetime, again: Again | None = None) -> None:
         """Only `transaction` calls this."""
         self.connection = connection
         self.context = context
         self.now = now
+        self._again = again
         self.has_news = False
         """Whether something was written that others wait for; it is hinted at after the commit."""
         self._hooks: list[Hook] = []
@@ -57,6 +60,13 @@ class Session:
     def tenant_id(self) -> TenantId:
         """The tenant of the context."""
         return self.context.tenant_id
+
+    @property
+    def again(self) -> "Again":
+        """Opens later transactions on behalf of the same tenant and actor in the same role: what outlives this one."""
+        if self._again is None:
+            raise RuntimeError("This session was not opened by a database.")
+        return self._again
 
     @property
     def raw(self) -> psycopg.Connection:
@@ -129,7 +139,7 @@ def _enter(connection: Connection, entry: Entry) -> Session:
     binding = _begin(driver, entry)
     driver.execute(_ENTER, (signed(entry.context.tenant_id, binding, entry.key),))
     microseconds = int(binding.partition(".")[2])  # the binding ends in the start of the transaction
-    return Session(connection, entry.context, _EPOCH + timedelta(microseconds=microseconds))
+    return Session(connection, entry.context, _EPOCH + timedelta(microseconds=microseconds), entry.again)
 
 
 def _begin(driver: psycopg.Connection, entry: Entry) -> str:

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import groupby, islice
+from uuid import UUID
 
 from calibr.core.errors import Invalid, NotFound
 from calibr.db import Session
@@ -94,14 +95,24 @@ def _flush(session: Session) -> None:
     pending = session.local(_Pending)
     rows, pending.rows = pending.rows, []
     for start in range(0, len(rows), _BATCH):
-        _append(session, rows[start : start + _BATCH])
+        _append_stories(session, rows[start : start + _BATCH])
     streams, pending.streams = pending.streams, []
     for stream in streams:
         while batch := [(event, _judged_bytes(session, event)) for event in islice(stream, _BATCH)]:
-            _append(session, batch)
+            _append_stories(session, batch)
 
 
-def _append(session: Session, rows: list[tuple[Event, bytes]]) -> None:
+def _story(row: tuple[Event, bytes]) -> UUID | None:
+    return row[0].correlation_id
+
+
+def _append_stories(session: Session, rows: list[tuple[Event, bytes]]) -> None:
+    """Append in order; one call for each run of events that belong to one story."""
+    for story, told in groupby(rows, key=_story):
+        _append(session, list(told), story or session.context.correlation_id)
+
+
+def _append(session: Session, rows: list[tuple[Event, bytes]], correlation_id: UUID) -> None:
     columns = (
         [event.event_id for event, _ in rows],
         [event.aggregate_type for event, _ in rows],
@@ -111,7 +122,7 @@ def _append(session: Session, rows: list[tuple[Event, bytes]]) -> None:
     )
     bodies = [body for _, body in rows]
     context = session.context
-    shared = (context.correlation_id, context.causation_id, context.actor, session.now)
+    shared = (correlation_id, context.causation_id, context.actor, session.now)
     if len(rows) == 1:
         session.raw.execute(_APPEND_ONE, (*(column[0] for column in columns), *shared, bodies[0]))
     else:

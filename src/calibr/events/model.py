@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
+from uuid import UUID
 
 import orjson
 
@@ -21,7 +22,8 @@ def new_event_id() -> EventId:
 class Event:
     """A fact about one aggregate, in the past tense.
 
-    Its payload follows the schema `event/<type>` of `schema_version`.
+    Its payload follows the schema `event/<type>` of `schema_version`. With a `correlation_id` it belongs to that story
+    instead of the transaction's: one transaction may take in several.
     """
 
     type: str
@@ -30,6 +32,7 @@ class Event:
     payload: dict[str, JsonValue]
     event_id: EventId = field(default_factory=new_event_id)
     schema_version: str = "1.0.0"
+    correlation_id: UUID | None = None
 
 
 def shared_fields(context: Context, at: datetime) -> dict[str, JsonValue]:
@@ -45,8 +48,9 @@ def shared_fields(context: Context, at: datetime) -> dict[str, JsonValue]:
 
 def envelope(event: Event, shared: dict[str, JsonValue]) -> dict[str, JsonValue]:
     """Return the envelope of an event, as the schema `envelope` describes it; `shared` is of its transaction."""
+    story = shared if event.correlation_id is None else {**shared, "correlation_id": str(event.correlation_id)}
     return {
-        **shared,
+        **story,
         "event_id": str(event.event_id),
         "type": event.type,
         "schema_version": event.schema_version,

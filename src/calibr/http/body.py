@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from calibr.core.errors import Fault, Invalid
@@ -78,6 +79,22 @@ class WrittenBody(JsonBody[M]):
             return self.model.model_validate(load(raw))
         except ValidationError as error:
             raise invalid_body(error) from None
+
+
+class SignedBody:
+    """The dependency that reads the bytes as they were sent, which is what a signature is over."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+
+    async def __call__(self, request: Request) -> bytes:
+        """Read. What is longer is not read to its end. Raises HTTPException 413."""
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > self.max_bytes:
+                raise HTTPException(413, f"The body has more than {self.max_bytes} bytes.")
+        return bytes(body)
 
 
 async def raw_json(request: Request) -> bytes:

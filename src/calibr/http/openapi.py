@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from calibr.access import TOKEN_PATTERN
-from calibr.http.body import JsonBody
+from calibr.http.body import JsonBody, SignedBody
 from calibr.http.caller import Authorized
 from calibr.http.precondition import IfMatch
 from calibr.http.problem import MEDIA_TYPE, Problem
@@ -21,7 +21,7 @@ SCHEME: Final = "bearer"
 
 PROBLEMS: Final = {
     400: "The request cannot be read: malformed JSON, a parameter or a cursor of the wrong form.",
-    401: "No valid bearer token.",
+    401: "No valid bearer token, or no valid signature.",
     403: "The token lacks the scope, or the rules forbid it to this user.",
     404: "There is no such thing in this tenant.",
     409: "The current state does not allow this, or a request with the same idempotency key is still in work.",
@@ -103,16 +103,18 @@ def _complete_operation(operation: dict[str, Any], route: APIRoute, components: 
         statuses |= {400, 401, 403}
     if "{" in route.path:
         statuses.add(404)
-    if method in {"POST", "PATCH", "DELETE"}:
+    if method in {"POST", "PATCH", "DELETE"} and scope is not None:
         statuses.add(409)
     for call in _dependencies(route.dependant):
         if isinstance(call, JsonBody):
             operation["requestBody"] = _body(call, components)
             statuses |= {413, 415, 422}
+        if isinstance(call, SignedBody):
+            statuses |= {401, 413, 422}
         if isinstance(call, IfMatch):
             operation.setdefault("parameters", []).append(IF_MATCH_HEADER)
             statuses |= {412, 428}
-    if method == "POST":
+    if method == "POST" and scope is not None:
         operation.setdefault("parameters", []).append(IDEMPOTENCY_HEADER)
     for status in sorted(statuses):
         operation["responses"].setdefault(str(status), _problem_answer(status))

@@ -52,6 +52,7 @@ STATUS_OF_CODE: Final[Mapping[str, int]] = MappingProxyType({
     "request.parameter": 400,
     "request.too_large": 413,
     "request.media_type": 415,
+    "connection.return": 400,
     "precondition.failed": 412,
     "precondition.required": 428,
     "price_change.stale_revision": 412,

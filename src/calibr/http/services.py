@@ -1,7 +1,8 @@
 """What the API needs from the rest of the program; `app` puts it together."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Annotated
 
 from fastapi import Depends
@@ -10,6 +11,7 @@ from starlette.requests import Request
 from calibr.connectors.port import ConnectorFactory
 from calibr.db import Database
 from calibr.delivery import Subscribers
+from calibr.inbound import Readers
 from calibr.monitor import HealthChecks, Metrics
 from calibr.vault import Vault
 
@@ -27,6 +29,9 @@ class ApiServices:
     wake_worker: Callable[[], None]
     """Called after a change that may have made work; never blocks."""
     version: str
+    webhook_readers: Readers = field(default_factory=lambda: MappingProxyType({}))
+    public_url: str | None = None
+    """Where browsers of other people reach this server; None: where the caller reached it."""
 
 
 async def _services(request: Request) -> ApiServices:

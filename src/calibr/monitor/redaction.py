@@ -16,7 +16,7 @@ SECRET_SUFFIXES: Final = ("_token", "_secret", "_password")
 
 SECRET_SHAPES: Final = (
     re.compile(r"clbr_[a-z]+_[0-9A-Za-z_]{8,}"),
-    re.compile(r"shp(?:at|ca|pa|ss|ua)_[0-9A-Za-z]{4,}"),
+    re.compile(r"shp(?:at|ca|pa|rt|ss|ua)_[0-9A-Za-z]{4,}"),
     re.compile(r"(?<=[Bb]earer )[^\s'\",]+"),
     re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),
 )

@@ -12,15 +12,17 @@ from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
-from calibr import access, catalog, delivery
+from calibr import access, catalog, delivery, inbound
 from calibr.changes import reads as change_reads
 from calibr.changes.apply import ApplySettings, RunHooks, run_apply
 from calibr.changes.lifecycle import ChangeState, ItemState
 from calibr.changes.preview import PreviewSettings, run_preview
 from calibr.connectors.port import Connector, ConnectorFactory
+from calibr.core.errors import CalibrError
 from calibr.core.ids import ConnectionId, PriceChangeId, SyncId, TenantId, new_uuid
 from calibr.db import Context, Database, Role, Session
 from calibr.delivery import DeliverySettings, Relay, RelayHooks, Subscribers, SubscriptionKind
+from calibr.inbound import Inbox, Readers, Watcher, WatchSettings
 from calibr.monitor import Metrics
 from calibr.vault import Vault
 from calibr.worker.loop import Job, JobKind, Workshop
@@ -42,6 +44,7 @@ class JobSettings:
     preview: PreviewSettings = field(default_factory=PreviewSettings)
     apply: ApplySettings = field(default_factory=ApplySettings)
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
+    watch: WatchSettings = field(default_factory=WatchSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Jobs:
     subscribers: Subscribers
     metrics: Metrics
     settings: JobSettings
+    readers: Readers = field(default_factory=lambda: MappingProxyType({}))
     looked_at: dict[Job, float] = field(default_factory=dict)
 
     def workshop(self) -> Workshop:
@@ -66,6 +70,8 @@ class Jobs:
                 JobKind.PREVIEW: self.preview,
                 JobKind.APPLY: self.apply,
                 JobKind.DELIVER: self.deliver,
+                JobKind.INBOX: self.work_in,
+                JobKind.WATCH: self.watch,
                 JobKind.HOUSEKEEPING: self.keep_house,
             },
         )
@@ -78,7 +84,9 @@ class Jobs:
             due = [_delivery(tenant_id, id_) for id_ in delivery.due_subscriptions(session)]
             kept = [_delivery(tenant_id, id_) for id_ in delivery.streams(session)]
             due += [job for job in kept if job not in due and self._is_time(job)]
-        return syncs + work + due
+            inboxes = [Job(JobKind.INBOX, tenant_id, id_) for id_ in inbound.due_inboxes(session)]
+            watches = inbound.due_connections(session, self.settings.watch)
+        return syncs + work + due + inboxes + [Job(JobKind.WATCH, tenant_id, id_) for id_ in watches]
 
     def _is_time(self, job: Job) -> bool:
         """Whether to look at a stream that has nothing due: it may have lost what it held."""
@@ -93,7 +101,11 @@ class Jobs:
         sync_id, context = SyncId(job.subject), _context(job.tenant_id)
         with self._session(job.tenant_id) as session:
             connection_id = catalog.get_sync(session, sync_id).connection_id
-            connector = self._connector(session, connection_id)
+        try:
+            connector = self._opener(job.tenant_id)(connection_id)
+        except CalibrError as error:  # else it would be taken up again and again, without end and without a word
+            catalog.fail_sync(self.database, context, sync_id, error)
+            return
         try:
             with self._folder() as folder:
                 catalog.run_sync(self.database, context, sync_id, connector, folder)
@@ -133,12 +145,33 @@ class Jobs:
             hooks=RelayHooks(stop, self._count_deliveries),
         ).run(job.subject)
 
+    def work_in(self, job: Job, stop: threading.Event) -> None:
+        """Work in what a store sent."""
+        inbox = Inbox(self.database, _context(job.tenant_id), self.readers, self._opener(job.tenant_id))
+        inbox.run(ConnectionId(job.subject), stop)
+
+    def watch(self, job: Job, _stop: threading.Event) -> None:
+        """Look after a connection: its webhooks, a sample of its prices, a sync that is wanted."""
+        self._watcher(job.tenant_id).run(ConnectionId(job.subject))
+
+    def _watcher(self, tenant_id: TenantId) -> Watcher:
+        return Watcher(
+            database=self.database,
+            context=_context(tenant_id),
+            vault=self.vault,
+            readers=self.readers,
+            connector_for=self._opener(tenant_id),
+            connector_in_any_state=self._opener(tenant_id, any_state=True),
+            settings=self.settings.watch,
+        )
+
     def keep_house(self, job: Job, _stop: threading.Event) -> None:
         """Give the tenant what every tenant has, and forget what nobody needs any more."""
         with self._session(job.tenant_id) as session:
             delivery.ensure_projections(session, self.subscribers.projections.values())
             access.forget_old_keys(session)
             delivery.forget_old_messages(session)
+        self._watcher(job.tenant_id).keep_house()
 
     def _count_items(self, state: ItemState, number: int) -> None:
         self.metrics.apply_items.labels(state.value).inc(number)
@@ -146,17 +179,14 @@ class Jobs:
     def _count_deliveries(self, kind: SubscriptionKind, number: int) -> None:
         self.metrics.deliveries.labels(kind.value).inc(number)
 
-    def _opener(self, tenant_id: TenantId) -> Callable[[ConnectionId], Connector]:
+    def _opener(self, tenant_id: TenantId, *, any_state: bool = False) -> Callable[[ConnectionId], Connector]:
         """Opens the connector of a connection for one run, which closes it."""
 
         def open_connector(connection_id: ConnectionId) -> Connector:
             with self._session(tenant_id) as session:
-                return self._connector(session, connection_id)
+                return catalog.open_connector(session, connection_id, self.vault, self.connectors, any_state=any_state)
 
         return open_connector
-
-    def _connector(self, session: Session, connection_id: ConnectionId) -> Connector:
-        return catalog.open_connector(session, connection_id, self.vault, self.connectors)
 
     @contextmanager
     def _session(self, tenant_id: TenantId) -> Iterator[Session]:

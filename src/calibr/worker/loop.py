@@ -46,6 +46,8 @@ class JobKind(StrEnum):
     PREVIEW = "preview"
     APPLY = "apply"
     DELIVER = "deliver"
+    INBOX = "inbox"
+    WATCH = "watch"
     HOUSEKEEPING = "housekeeping"
 
 

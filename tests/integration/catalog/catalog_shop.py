@@ -20,6 +20,7 @@ from calibr.catalog import (
 )
 from calibr.connectors.port import (
     BasePriceList,
+    BulkWriter,
     Capability,
     CatalogFinding,
     CatalogStream,
@@ -65,6 +66,7 @@ class Store:
     kind = "fake"
     capabilities = frozenset(Capability)
     request_timeout_s = 1.0
+    bulk: BulkWriter | None = None
 
     def change(self, item_id: str, **fields: Any) -> None:  # noqa: ANN401 - fields of an Item
         self.items = [replace(item, **fields) if item.id == item_id else item for item in self.items]
@@ -88,7 +90,7 @@ class Store:
     def read_prices(self, external_ids: Sequence[str], currency: str) -> dict[str, RemotePrice]:
         raise AssertionError(f"a sync read prices of {external_ids} in {currency}")
 
-    def write_prices(self, writes: Iterable[PriceWrite]) -> list[WriteResult]:
+    def write_prices(self, writes: Iterable[PriceWrite], *, until: float | None = None) -> list[WriteResult]:  # noqa: ARG002 - of the port
         raise AssertionError(f"a sync wrote {list(writes)}")
 
     def estimate(self, rows_per_group: Sequence[int]) -> Estimate:

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from calibr.changes.model import Price
 from calibr.connectors.port import (
+    BulkWriter,
     Capability,
     CatalogStream,
     Estimate,
@@ -49,6 +50,7 @@ class FakeConnector:
 
     kind = "fake"
     request_timeout_s = 0.2
+    bulk: BulkWriter | None = None
 
     def __init__(self, store: FakeStore) -> None:
         self.store = store
@@ -70,7 +72,7 @@ class FakeConnector:
         assert currency
         return {i: RemotePrice(i, store.currency, p.unit_amount, p.compare_at) for i, p in found.items()}
 
-    def write_prices(self, writes: Iterable[PriceWrite]) -> list[WriteResult]:
+    def write_prices(self, writes: Iterable[PriceWrite], *, until: float | None = None) -> list[WriteResult]:  # noqa: ARG002 - of the port
         results = []
         for write in writes:
             outcome = self.store.on_write(write)

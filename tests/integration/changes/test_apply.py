@@ -63,7 +63,7 @@ def test_rows_that_wait_for_the_store_and_rows_that_wait_for_us_are_settled_toge
 ) -> None:
     real, tries = FakeConnector.write_prices, []
 
-    def busy(connector: FakeConnector, writes: Iterable[PriceWrite]) -> list[WriteResult]:
+    def busy(connector: FakeConnector, writes: Iterable[PriceWrite], **_: object) -> list[WriteResult]:
         tries.append(0)
         if len(tries) > 1:
             return real(connector, writes)

@@ -93,7 +93,8 @@ def test_items_and_summary_say_what_the_rules_make_of_the_catalog(
     assert [b for b in summary["histogram"] if b["items"]] == [{"from_bp": -1500, "to_bp": -1000, "items": 5}]
     assert [m["sku"] for m in summary["top_movers"]["down"]] == ["SKU-8", "SKU-6", "SKU-4", "SKU-2", "SKU-0"]
     assert summary["top_movers"]["up"] == []
-    assert summary["eta"] == [{"connection_id": str(shop.connection_id), "calls": 3, "points": 30, "seconds": 5}]
+    told = {"calls": 3, "points": 30, "seconds": 5, "path": "calls"}
+    assert summary["eta"] == [{"connection_id": str(shop.connection_id), **told}]
     assert change.counts == {ItemState.PENDING: 5, ItemState.SKIPPED: 2}
 
 

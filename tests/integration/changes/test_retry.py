@@ -27,7 +27,7 @@ def partly(database: Database, shop: Shop, approver: Context, monkeypatch: pytes
     journey = Journey.begin(database, shop, approver).to(ChangeState.APPLYING)
     real = FakeConnector.write_prices
 
-    def picky(connector: FakeConnector, writes: Iterable[PriceWrite]) -> list[WriteResult]:
+    def picky(connector: FakeConnector, writes: Iterable[PriceWrite], **_: object) -> list[WriteResult]:
         wanted = list(writes)
         no = [WriteResult(w.external_id, WriteOutcome.REJECTED, code="no") for w in wanted if w.external_id in REFUSED]
         return no + real(connector, [w for w in wanted if w.external_id not in REFUSED])

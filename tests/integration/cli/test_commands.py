@@ -109,6 +109,16 @@ def test_a_second_sync_finds_nothing_new(at_work: Terminal) -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "mode"), [([], "incremental"), (["--incremental"], "incremental"), (["--full"], "full")]
+)
+def test_a_second_sync_reads_what_is_asked_for(at_work: Terminal, options: list[str], mode: str) -> None:
+    done = at_work("sync", "sandbox", *options, "--json").document
+
+    assert (done["state"], done["mode"], done["since"] is None) == ("completed", mode, mode == "full")
+    assert f"sync completed  {mode}" in at_work("sync", "sandbox", *options).out
+
+
+@pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["change", "show", "nobody"], "there is no price change 'nobody'"),

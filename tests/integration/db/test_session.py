@@ -111,3 +111,19 @@ def test_a_connection_that_dies_before_the_context_is_signed_is_reported_like_an
 
         assert connection.invalidated
     engine.dispose()
+
+
+@pytest.mark.parametrize("role", [Role.APP, Role.WORKER])
+def test_a_later_session_is_of_the_same_tenant_and_role(database: Database, tenant: Context, role: Role) -> None:
+    who = text("select current_user, (select string_agg(name, ',' order by name) from calibr.app_user)")
+    with database.session(tenant, role=role) as session:
+        first, again = session.execute(who).one(), session.again
+
+    with again() as later:
+        assert later.execute(who).one() == first
+        assert later.context == tenant
+
+
+def test_a_session_that_no_database_opened_has_no_later_one(database: Database, tenant: Context) -> None:
+    with database.session(tenant) as session, pytest.raises(RuntimeError):
+        _ = Session(session.connection, tenant, session.now).again

@@ -23,7 +23,7 @@ from calibr.db import ServerUrl
 from calibr.http.server import HttpServer
 from calibr.monitor import configure_logging
 from calibr.settings import Settings
-from calibr_sandbox.config import DEFAULT_TOKEN, SandboxConfig
+from calibr_sandbox.config import DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_TOKEN, SandboxConfig
 from calibr_sandbox.testing import StartedSandbox, started_sandbox
 
 SALE = {
@@ -53,12 +53,12 @@ class Running:
             assert time.monotonic() < deadline, seen
             time.sleep(0.05)
 
-    def synced(self) -> dict[str, Any]:
+    def synced(self, config: dict[str, Any] | None = None, secrets: dict[str, str] | None = None) -> dict[str, Any]:
         body = {
             "kind": "shopify",
             "name": "Main",
-            "config": {"shop_url": self.store.url},
-            "secrets": {"access_token": DEFAULT_TOKEN},
+            "config": {"shop_url": self.store.url, **(config or {})},
+            "secrets": secrets or {"access_token": DEFAULT_TOKEN},
         }
         connection = self.author.post("/v1/connections", json=body).json()
         sync = self.author.post(f"/v1/connections/{connection['id']}/syncs")
@@ -133,6 +133,66 @@ def test_a_rule_reaches_the_store_and_is_taken_back(running: Running) -> None:
     assert restored["state"] == "applied"
     assert running.prices() == before == {"Shirt": (1100, 1500)}
     assert 'calibr_apply_items_total{state="applied"} 4.0' in running.admin.get("/metrics").text
+
+
+def test_a_store_that_lets_us_in_no_more_stops_an_apply_which_goes_on_once_it_does(running: Running) -> None:
+    auth = {"method": "client_credentials", "client_id": DEFAULT_CLIENT_ID}
+    sync = running.synced({"auth": auth}, {"client_secret": DEFAULT_CLIENT_SECRET})
+    connection = f"/v1/connections/{sync['connection_id']}"
+    plans = []
+    for name in ("one", "two"):
+        made = running.author.post("/v1/price-changes", json={**SALE, "name": name}).json()
+        plan = running.changed(made, "preview", running.author)
+        running.changed(plan, "submit", running.author)
+        running.changed(plan, "approve", running.approver, plan_root=plan["plan_root"])
+        plans.append(plan)
+    app = f"{running.store.url}/sandbox/app"
+    httpx2.post(app, json={"installed": False}, trust_env=False).raise_for_status()
+
+    stopped = running.changed(plans[0], "apply", running.approver)
+    assert (stopped["state"], stopped["error"]["code"]) == ("paused", "upstream.unauthorized")
+    assert running.author.get(connection).json()["state"] == "unauthorized"
+    refused = running.approver.post(f"/v1/price-changes/{plans[1]['id']}/apply", json={})
+    assert (refused.status_code, refused.json()["code"]) == (409, "connection.unauthorized")
+    assert running.author.post(f"{connection}/syncs", json={}).json()["code"] == "connection.unauthorized"
+    again = running.changed(plans[0], "resume", running.approver)
+    assert (again["state"], again["error"]["code"]) == ("paused", "connection.unauthorized")
+
+    httpx2.post(app, json={"installed": True}, trust_env=False).raise_for_status()
+    assert running.author.post(f"{connection}/check", json={}).json()["state"] == "active"
+    done = running.changed(plans[0], "resume", running.approver)
+
+    assert (done["state"], done["error"], done["progress"]["counts"]) == ("applied", None, {"applied": 2})
+    assert running.prices() == {"Shirt": (990, 1100)}
+
+
+def test_a_sync_that_waits_for_a_store_which_lets_us_in_no_more_ends_with_the_reason(
+    own_database: ServerUrl, master_key: bytes, tmp_path: Path
+) -> None:
+    settings = Settings.load(
+        database_url=own_database.uri(),
+        secret_key=master_key.decode(),
+        data_dir=tmp_path,
+        allow_loopback_stores=True,
+        worker_enabled=False,
+    )
+    config = {"shop_url": "http://127.0.0.1:9", "auth": {"method": "client_credentials", "client_id": "x"}}
+    body = {"kind": "shopify", "name": "Gone", "config": config, "secrets": {"client_secret": "y"}}
+    with create_app(settings) as app, HttpServer(app.api, host="127.0.0.1", port=0) as server:
+        token = create_tenant(app.database, name="Waiting", admin_name="Root").token.reveal()
+        headers = {"Authorization": f"Bearer {token}"}
+        with httpx2.Client(base_url=server.url, headers=headers) as client:
+            made = client.post("/v1/connections", json=body).json()
+            sync = client.post(f"/v1/connections/{made['id']}/syncs", json={}).headers["location"]
+            client.post(f"/v1/connections/{made['id']}/disable", json={})
+            with create_app(settings.model_copy(update={"worker_enabled": True})):
+                deadline = time.monotonic() + 30
+                while (ended := client.get(sync).json())["state"] == "queued":
+                    assert time.monotonic() < deadline
+                    time.sleep(0.05)
+
+    assert ended["state"] == "failed"
+    assert ended["error"] == "The connection 'Gone' is disabled; enable it first."
 
 
 def test_it_says_that_it_is_ready_and_counts_its_work(running: Running) -> None:

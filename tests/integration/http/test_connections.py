@@ -160,3 +160,34 @@ def test_a_second_sync_waits_for_the_first(team: "Team", body: dict[str, Any]) -
     assert first.status_code == 202
     assert team.viewer.get(first.headers["location"]).json()["state"] == "queued"
     assert (second.status_code, second.json()["code"]) == (409, "sync.already_running")
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "code", "rule"),
+    [
+        ({"mode": "partly"}, 422, "request.invalid", "$.mode"),
+        ({"mode": "incremental", "force": True}, 422, "sync.mode", "$.mode"),
+        ({"mode": "incremental"}, 409, "sync.no_full_sync", None),
+    ],
+)
+def test_a_sync_that_cannot_be_is_refused(
+    team: "Team", body: dict[str, Any], sent: dict[str, Any], status: int, code: str, rule: str | None
+) -> None:
+    connection = team.author.post("/v1/connections", json=body).json()
+
+    answer = team.author.post(f"/v1/connections/{connection['id']}/syncs", json=sent)
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    if rule is not None:
+        assert rule in answer.text
+
+
+@pytest.mark.parametrize(
+    ("sent", "mode"), [({}, "auto"), ({"mode": "full"}, "full"), ({"force": True}, "full"), ({"mode": "auto"}, "auto")]
+)
+def test_a_sync_tells_what_it_will_read(team: "Team", body: dict[str, Any], sent: dict[str, Any], mode: str) -> None:
+    connection = team.author.post("/v1/connections", json=body).json()
+
+    sync = team.author.post(f"/v1/connections/{connection['id']}/syncs", json=sent).json()
+
+    assert (sync["mode"], sync["since"]) == (mode, None)

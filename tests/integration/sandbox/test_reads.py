@@ -228,3 +228,20 @@ def test_an_answer_says_that_a_field_goes_away(unchanged: StartedSandbox, query:
     headers = unchanged.client.graphql(query).headers
 
     assert ("x-shopify-api-deprecated-reason" in headers) is is_deprecated
+
+
+@pytest.mark.parametrize(
+    ("search", "titles"),
+    [
+        ("title:Shirt OR title:Mug", ["Shirt", "Mug"]),
+        ("-title:Shirt", ["Mug"]),
+        ("vendor:Acme AND NOT (title:Shirt OR title:Mug)", []),
+        ("sku:blue", ["Shirt"]),
+    ],
+)
+def test_words_of_a_search_are_joined_as_they_say(unchanged: StartedSandbox, search: str, titles: list[str]) -> None:
+    query = "query($search: String) { products(first: 5, query: $search) { nodes { title } } }"
+
+    nodes = unchanged.client.graphql(query, {"search": search}).data["products"]["nodes"]
+
+    assert [node["title"] for node in nodes] == titles

@@ -22,9 +22,9 @@ def lease_of(seconds: float, *, age_s: float = 0.0) -> Lease:
 def test_a_request_that_could_outlast_the_lease_is_not_sent() -> None:
     lease = lease_of(10.0)
 
-    lease.require(5.0)
+    lease.last_moment(5.0)
     with pytest.raises(LeaseLost):
-        lease.require(10.0)
+        lease.last_moment(10.0)
 
 
 def test_a_lease_that_ended_allows_nothing() -> None:
@@ -34,4 +34,4 @@ def test_a_lease_that_ended_allows_nothing() -> None:
 
 def test_the_end_is_counted_from_before_the_database_was_asked() -> None:
     with pytest.raises(LeaseLost):
-        lease_of(2.0, age_s=1.5).require(0.6)
+        lease_of(2.0, age_s=1.5).last_moment(0.6)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from calibr.connectors.port import STAGE_COLUMNS, BasePriceList, CatalogFinding
 from calibr.connectors.port import staging_statements as statements
 from calibr.connectors.shopify import bulk_rows
+from calibr.connectors.shopify.metafields import Metafields
 from calibr.core.currencies import MINOR_UNITS
 from calibr.core.errors import Upstream
 from calibr.core.money import AmountFault, Written, read_written, to_minor
@@ -30,15 +31,15 @@ FINGERPRINTED = [
 
 @pytest.fixture
 def read(tmp_path: Path) -> Callable[..., Read]:
-    return lambda lines, currency="USD": read_lines(tmp_path, lines, currency)
+    return lambda lines, currency="USD", **asked: read_lines(tmp_path, lines, currency, **asked)
 
 
-def read_lines(work_dir: Path, lines: list[Line] | bytes, currency: str = "USD") -> Read:
+def read_lines(work_dir: Path, lines: list[Line] | bytes, currency: str = "USD", **asked: Any) -> Read:  # noqa: ANN401
     path = work_dir / "bulk.jsonl"
     path.write_bytes(
         lines if isinstance(lines, bytes) else b"".join(json.dumps(line).encode() + b"\n" for line in lines)
     )
-    stream = bulk_rows.stream(path, BasePriceList("Base prices", currency), work_dir)
+    stream = bulk_rows.stream(path, BasePriceList("Base prices", currency), work_dir, **asked)
     try:
         rows = [dict(zip(STAGE_COLUMNS, row, strict=True)) for row in parse_csv(b"".join(stream.chunks()).decode())]
         assert stream.rows_total == len(rows)
@@ -361,3 +362,100 @@ def test_closing_a_stream_in_the_middle_leaves_no_thread(tmp_path: Path) -> None
 
     chunks.close()  # type: ignore[attr-defined]
     stream.close()
+
+
+def collection_line(number: int, parent: int, **fields: object) -> Line:
+    ids = {"id": f"gid://shopify/Collection/{number}", "__parentId": f"gid://shopify/Product/{parent}"}
+    return {"handle": f"handle-{number}", "title": f"Title {number}", **ids, **fields}
+
+
+def attributes_of(read: Read) -> dict[str, tuple[Any, Any]]:
+    """The attributes of each listing, as given and in normal form."""
+    return {
+        str(row["external_id"]): (json.loads(row["attributes"] or ""), json.loads(row["attributes_norm"] or ""))
+        for row in read[0]
+    }
+
+
+def test_every_listing_of_a_product_has_the_collections_of_the_product(read: Callable[..., Read]) -> None:
+    options = {"selectedOptions": [{"name": "Size", "value": "XL"}]}
+    found = read([
+        collection_line(5, 1, title="Été"),
+        variant_line(11, 1, **options),
+        variant_line(21, 2),
+        product_line(2),
+        collection_line(4, 1),
+        product_line(1),
+        variant_line(12, 1),
+        collection_line(4, 3),
+    ])  # fmt: skip
+
+    collections = {"collection.handle-4": "Title 4", "collection.handle-5": "Été"}
+    folded = {"collection.handle-4": "title 4", "collection.handle-5": "été"}
+    assert attributes_of(found) == {
+        "11": (collections | {"option.Size": "XL"}, folded | {"option.Size": "xl"}),
+        "12": (collections, folded),
+        "21": ({}, {}),
+    }
+    assert found[1] == []
+
+
+def test_a_product_that_joins_or_leaves_a_collection_is_different(read: Callable[..., Read]) -> None:
+    alone = [product_line(1), variant_line(11, 1)]
+
+    (without,), _ = read(alone)
+    (within,), _ = read([*alone, collection_line(4, 1)])
+    (renamed,), _ = read([*alone, collection_line(4, 1, title="Other")])
+
+    assert len({without["fingerprint"], within["fingerprint"], renamed["fingerprint"]}) == 3
+
+
+def test_metafields_are_attributes_by_their_names_and_types(read: Callable[..., Read]) -> None:
+    asked = Metafields(("custom.material", "custom.season"), ("custom.weight", "custom.weight_text", "x.size"))
+    product = {"metafield0": {"type": "single_line_text_field", "value": "Wool"}, "metafield1": None}
+    variant = {
+        "metafield0": {"type": "number_decimal", "value": "12.50"},
+        "metafield1": {"type": "single_line_text_field", "value": "12.50"},
+        "metafield2": {"type": "number_integer", "value": "not a number"},
+    }
+
+    found = read([product_line(1, **product), variant_line(11, 1, **variant)], metafields=asked)
+
+    assert attributes_of(found)["11"][0] == {
+        "metafield.custom.material": "Wool",
+        "metafield.custom.weight": 12.5,
+        "metafield.custom.weight_text": "12.50",
+        "metafield.x.size": "not a number",
+    }
+    assert '"metafield.custom.weight":12.50' in (found[0][0]["attributes_norm"] or "")
+
+
+def test_an_attribute_of_a_variant_counts_more_than_that_of_its_product(read: Callable[..., Read]) -> None:
+    text = "single_line_text_field"
+    lines = [
+        product_line(1, metafield0={"type": text, "value": "all"}),
+        variant_line(11, 1, metafield0={"type": text, "value": "own"}),
+        variant_line(12, 1, metafield0=None),
+    ]
+
+    found = attributes_of(read(lines, metafields=Metafields(("custom.a",), ("custom.a",))))
+
+    assert found["11"][1] == {"metafield.custom.a": "own"}
+    assert found["12"][1] == {"metafield.custom.a": "all"}
+
+
+def test_what_cannot_be_stored_of_a_collection_is_a_finding_of_its_product(read: Callable[..., Read]) -> None:
+    rows, findings = read([product_line(1), variant_line(11, 1), collection_line(4, 1, title="a\0b")])
+
+    assert json.loads(rows[0]["attributes"] or "") == {}
+    assert [(f.external_id, f.field) for f in findings] == [("1", "attributes.collection.handle-4")]
+
+
+def test_collections_count_as_objects_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "bulk.jsonl"
+    lines = [product_line(1), variant_line(11, 1), collection_line(4, 1)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    bulk_rows.stream(path, BasePriceList("Base prices", "USD"), tmp_path, expected_objects=3).close()
+    with pytest.raises(Upstream, match="3 objects instead of 4"):
+        bulk_rows.stream(path, BasePriceList("Base prices", "USD"), tmp_path, expected_objects=4)

@@ -12,6 +12,22 @@ def test_terms_are_joined_by_and() -> None:
     assert found.parameters == ("Acme Goods", 7, "active")
 
 
+def test_or_binds_less_than_and_and_not_most() -> None:
+    found = parse_search("id:1 OR id:2 -status:draft NOT (id:3 OR id:4)", PRODUCT_FIELDS)
+
+    status = "p.status = ? COLLATE NOCASE"
+    assert found.sql == f"1 AND ((p.id = ?) OR (p.id = ? AND NOT ({status}) AND NOT ((((p.id = ?) OR (p.id = ?))))))"
+    assert found.parameters == (1, 2, "draft", 3, 4)
+
+
+@pytest.mark.parametrize(
+    "query", ["(id:1", "id:1)", "id:1 OR", "AND id:1", "()", "NOT", "(" * 500 + "id:1" + ")" * 500]
+)
+def test_a_search_that_is_not_whole_is_refused(query: str) -> None:
+    with pytest.raises(SearchError, match="The sandbox"):
+        parse_search(query, PRODUCT_FIELDS)
+
+
 def test_a_time_without_zone_is_utc() -> None:
     found = parse_search("updated_at:>2026-01-01T00:00:00Z updated_at:<2026-01-02", VARIANT_FIELDS)
 

@@ -111,3 +111,16 @@ def test_tenants_have_keys_of_their_own() -> None:
     assert VAULT._cipher(PLACE.tenant_id) is not VAULT._cipher(PLACE.tenant_id)
     nonce = b"n" * 12
     assert VAULT._cipher(PLACE.tenant_id).encrypt(nonce, b"x", b"") != VAULT._cipher(other).encrypt(nonce, b"x", b"")
+
+
+def test_a_signature_is_of_one_text_for_one_purpose_under_one_key() -> None:
+    signature = VAULT.sign("consent-state", "a.b")
+
+    assert VAULT.sign("consent-state", "a.b") == signature
+    others = {
+        VAULT.sign("consent-state", "a.c"),
+        VAULT.sign("other", "a.b"),
+        Vault(b"j" * 32).sign("consent-state", "a.b"),
+    }
+    assert len(signature) == 64
+    assert len(others - {signature}) == 3

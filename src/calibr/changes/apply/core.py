@@ -5,7 +5,7 @@ Production runs them over SQL and a connector, the simulation over memory, with 
 happens in between leaves items that the next reading decides about.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import ceil
 from typing import Protocol
@@ -44,20 +44,36 @@ class Remote(Protocol):
 
 def run_batch(store: ItemStore, remote: Remote, settings: ApplySettings, items: Sequence[ClaimedItem]) -> None:
     """Take a batch as far as it goes. Raises LeaseLost, and leaves the items to whoever took over."""
+    sent = make_ready(store, remote, settings, items)
+    if sent:
+        results = remote.write(sent)
+        settle_sent(store, settings, sent, results, remote.read(sent) or {})
+
+
+def make_ready(
+    store: ItemStore, remote: Remote, settings: ApplySettings, items: Sequence[ClaimedItem]
+) -> list[ClaimedItem]:
+    """Read the store, settle what needs no writing, and mark the rest as sent: it is returned, and must be sent now."""
     seen = remote.read(items)
     if seen is None:
         store.settle(lambda _: [Decision(item, _postponed(item), code="store_unreadable") for item in items])
-        return
+        return []
     attempts = settings.max_attempts
-    sent = store.settle(
+    return store.settle(
         lambda permission: [
             after_reading(item, seen.get(item.external_id or ""), permission, attempts) for item in items
         ]
     )
-    if not sent:
-        return
-    results = remote.write(sent)
-    shown = remote.read(sent) or {}
+
+
+def settle_sent(
+    store: ItemStore,
+    settings: ApplySettings,
+    sent: Sequence[ClaimedItem],
+    results: Mapping[str, WriteResult],
+    shown: Mapping[str, RemotePrice],
+) -> None:
+    """Settle what was sent by what the store answered, and by what it shows since then."""
     store.settle(lambda _: [_after_sending(settings, item, results, shown) for item in sent])
 
 
@@ -67,7 +83,7 @@ def _postponed(item: ClaimedItem) -> ItemState:
 
 
 def _after_sending(
-    settings: ApplySettings, item: ClaimedItem, results: dict[str, WriteResult], shown: dict[str, RemotePrice]
+    settings: ApplySettings, item: ClaimedItem, results: Mapping[str, WriteResult], shown: Mapping[str, RemotePrice]
 ) -> Decision:
     """A row without an answer is left alone for as long as the store may still be at work on it."""
     result = results.get(item.external_id or "")

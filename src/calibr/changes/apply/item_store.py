@@ -2,8 +2,9 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from uuid import UUID
 
 from calibr.catalog import NewPrice, record_prices
 from calibr.changes.apply.core import Decide
@@ -25,11 +26,17 @@ Moved = Counter[ItemState]
 """Net change of the number of items in each state."""
 
 
+OnMarked = Callable[[Session, Sequence[ClaimedItem]], None]
+"""Called with what is marked as sent, in the same transaction."""
+
+
 @dataclass(frozen=True, slots=True)
 class SqlItemStore:
-    """See `core.ItemStore`."""
+    """See `core.ItemStore`. Items that go in a file carry its id `bulk_id`, and `on_marked` notes the file."""
 
     run: StoreRun
+    bulk_id: UUID | None = None
+    on_marked: OnMarked | None = None
 
     def settle(self, decide: Decide) -> list[ClaimedItem]:
         """Decide under the lock of the change; write decisions, mark what is about to be sent."""
@@ -41,8 +48,11 @@ class SqlItemStore:
             reopen(session, run.lot, again)
             moved = _write_down(run, session, [d for d in decisions if d.target is not ItemState.SENDING])
             ready = [d.item for d in decisions if d.target is ItemState.SENDING]
-            marked = mark_sending(session, run.lot, [item.key.product_id for item in ready]) if ready else set()
+            wanted = [item.key.product_id for item in ready]
+            marked = mark_sending(session, run.lot, wanted, self.bulk_id) if ready else set()
             sent = [item for item in ready if item.key.product_id in marked]
+            if sent and self.on_marked is not None:
+                self.on_marked(session, sent)
             _count(run, session, _moved((item.state, ItemState.SENDING) for item in sent))
         _tell(run, moved)
         return [replace(item, state=ItemState.SENDING, attempt=item.attempt + 1) for item in sent]

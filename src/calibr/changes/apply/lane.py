@@ -5,10 +5,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import RowMapping
 
 from calibr.catalog import ListingRef, listing_refs
+from calibr.changes.apply.bulk_file import BulkFiles
 from calibr.changes.apply.core import run_batch
 from calibr.changes.apply.decide import ClaimedItem
 from calibr.changes.apply.item_store import SqlItemStore
@@ -16,7 +18,9 @@ from calibr.changes.apply.store_run import StoreRun
 from calibr.changes.lifecycle import IN_FLIGHT_ITEM_STATES, ChangeState, ItemState
 from calibr.changes.model import ItemKey, Price
 from calibr.changes.repository import move_counts
+from calibr.changes.repository_bulk import BulkFile, open_bulks
 from calibr.changes.repository_items import claim_due, claim_fresh, waiting
+from calibr.connectors.port import BulkWriter, WritePath
 from calibr.core.ids import ProductId
 from calibr.db import Session
 
@@ -24,6 +28,8 @@ MAY_BE_WRITTEN = frozenset({ItemState.CLAIMED, ItemState.SENDING, ItemState.UNKN
 """What is still looked at while the change is paused or aborting."""
 
 LONGEST_NAP_S = 0.5
+MOST_FILES = 5
+"""How many files a store works on at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +40,26 @@ class _Claimed:
     wait_s: float | None = None
 
 
-def work_through(run: StoreRun, stop: threading.Event) -> None:
+def work_through(run: StoreRun, stop: threading.Event, writer: BulkWriter | None, path: WritePath) -> None:
     """Return when nothing is left to do here: all items over, or paused and settled, or stopped, or the store is gone.
 
-    Raises LeaseLost, and whatever a batch raised, after the other batches in flight have ended.
+    Files that an earlier run left at the store are seen through on either path. Raises LeaseLost, and whatever a batch
+    raised, after the other batches in flight have ended.
     """
+    files = None if writer is None else BulkFiles(run, writer, stop, partial(_items, run))
     flying: set[Future[None]] = set()
-    with ThreadPoolExecutor(run.settings.parallel_batches, "apply") as pool:
+    with ThreadPoolExecutor(max(run.settings.parallel_batches, MOST_FILES), "apply") as pool:
+        if files is not None:
+            flying |= {pool.submit(files.follow, file) for file in _left_behind(run)}
         while not _must_end(run, stop):
             flying = _landed(flying, below=1 if run.breaker.pause_s() else run.pace.batches)
             if stop.wait(run.breaker.pause_s()) or _must_end(run, stop):
                 break
-            claimed = _claim(run)
-            if claimed.items:
+            in_files = files is not None and path is WritePath.BULK
+            claimed = _claim(run, writer.most_rows if writer is not None and in_files else run.pace.batch_size)
+            if claimed.items and files is not None and in_files and len(claimed.items) > run.pace.batch_size:
+                flying.add(pool.submit(files.send, claimed.items))
+            elif claimed.items:
                 flying.add(pool.submit(run_batch, SqlItemStore(run), run, run.settings, claimed.items))
             elif flying:
                 flying = _landed(flying, below=len(flying))
@@ -70,8 +83,14 @@ def _landed(flying: set[Future[None]], *, below: int) -> set[Future[None]]:
     return flying
 
 
-def _claim(run: StoreRun) -> _Claimed:
-    limit, lease_s = run.pace.batch_size, run.settings.lease_s
+def _left_behind(run: StoreRun) -> Sequence[BulkFile]:
+    with run.session() as session:
+        run.lease.lock(session)
+        return open_bulks(session, run.lot)
+
+
+def _claim(run: StoreRun, limit: int) -> _Claimed:
+    lease_s = run.settings.lease_s
     with run.session() as session:
         going = run.lease.lock(session) is ChangeState.APPLYING
         states = IN_FLIGHT_ITEM_STATES if going else MAY_BE_WRITTEN
@@ -83,8 +102,12 @@ def _claim(run: StoreRun) -> _Claimed:
             number, seconds = waiting(session, run.lot, states)
             return _Claimed((), seconds if number else None)
         _count_claims(run, session, rows)
-        refs = listing_refs(session, run.connection_id, [ProductId(row["product_id"]) for row in rows])
-    return _Claimed(tuple(_item(run, row, refs) for row in rows))
+        return _Claimed(tuple(_items(run, session, rows)))
+
+
+def _items(run: StoreRun, session: Session, rows: Sequence[RowMapping]) -> list[ClaimedItem]:
+    refs = listing_refs(session, run.connection_id, [ProductId(row["product_id"]) for row in rows])
+    return [_item(run, row, refs) for row in rows]
 
 
 def _count_claims(run: StoreRun, session: Session, rows: Sequence[RowMapping]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from calibr.catalog import PriceList, list_price_lists
+from calibr.catalog import PriceList, list_price_lists, rows_per_group
 from calibr.changes.apply.breaker import Breaker
 from calibr.changes.apply.ending import Ending
 from calibr.changes.apply.item_events import SealedPlan
@@ -20,11 +20,12 @@ from calibr.changes.apply.store_run import OnSettled, StoreRun
 from calibr.changes.lease import Lease, LeaseLost, take
 from calibr.changes.lifecycle import ChangeState
 from calibr.changes.model import PriceChange
+from calibr.changes.reads_summary import products_to_write
 from calibr.changes.repository import get_change
 from calibr.changes.repository_items import Lot
 from calibr.changes.seal import recompute_root
 from calibr.changes.transition import with_story
-from calibr.connectors.port import Capability, Connector
+from calibr.connectors.port import Capability, Connector, WritePath
 from calibr.core.errors import CalibrError, Conflict
 from calibr.core.ids import ConnectionId, PriceChangeId
 from calibr.db import Context, Database, Role
@@ -125,6 +126,15 @@ class _Apply:
         text = f"the rows of price change {change.id} have the root {root}, approved was {change.approved_root}"
         return Conflict("apply.plan_differs", text)
 
+    def _path(self, run: StoreRun) -> WritePath:
+        """How the connector would write what is still to be written."""
+        if run.connector.bulk is None:
+            return WritePath.CALLS
+        wanted = products_to_write(run.lot.change_id, run.lot.price_list_id)
+        with run.session() as session:
+            rows = rows_per_group(session, run.connection_id, wanted)
+        return run.connector.estimate(rows).path
+
     def _write(self, change: PriceChange, price_list: PriceList, connector_for: ConnectorFor) -> None:
         """Write one price list. Raises what keeps the run from going on."""
         connector = connector_for(price_list.connection_id)
@@ -148,7 +158,7 @@ class _Apply:
                 pace=Pace(self._settings),
                 on_settled=self._hooks.on_settled,
             )
-            work_through(run, self._hooks.stop)
+            work_through(run, self._hooks.stop, connector.bulk, self._path(run))
             if run.breaker.reason is not None:
                 raise run.breaker.reason
         finally:

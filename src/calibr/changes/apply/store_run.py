@@ -66,9 +66,9 @@ class StoreRun:
 
         Nothing is sent unless the lease outlasts the call: a request must be over before anybody else may take over.
         """
-        self.lease.require(self.connector.request_timeout_s)
+        until = self.lease.last_moment(self.connector.request_timeout_s)
         try:
-            results = self.connector.write_prices([item.write() for item in items])
+            results = self.connector.write_prices([item.write() for item in items], until=until)
         except Upstream as error:
             self.breaker.failed(Call.WRITE, error)
             return {}

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from calibr.catalog import list_price_lists
+from calibr.catalog import get_connection, list_price_lists, require_usable
 from calibr.changes import lifecycle
 from calibr.changes.lifecycle import ItemState
 from calibr.changes.model import PriceChange
@@ -17,11 +17,13 @@ def start_apply(session: Session, change_id: PriceChangeId, *, max_plan_age: tim
     """Hand the approved plan to the worker and hold its stores.
 
     Raises Conflict: `price_change.wrong_state` (not approved, or started before), `price_change.not_approved`,
-    `price_change.plan_too_old`, `price_change.store_busy`.
+    `price_change.plan_too_old`, `price_change.store_busy`, and `connection.<state>` where a store cannot be written to.
     """
     change = get_change(session, change_id)
     wanted = set(change.price_list_ids)
     connections = {p.connection_id for p in list_price_lists(session) if p.id in wanted}
+    for connection_id in connections:
+        require_usable(get_connection(session, connection_id))
     held_by = None
     if change.state in lifecycle.START_APPLY.sources:
         held_by = take_stores(session, change.id, connections)

@@ -42,7 +42,7 @@ def create(session: Session, new: NewPriceChange) -> PriceChange:
     """
     values = {
         "id": new_uuid(),
-        "name": _checked_name(new.name),
+        "name": checked_name(new.name),
         **rule_columns(new.documents),
         "price_list_ids": _checked_price_lists(session, new.price_list_ids),
         "created_by": author_of(session),
@@ -60,8 +60,8 @@ def edit(session: Session, change_id: PriceChangeId, revision: int, edited: Edit
     `price_change.wrong_state`, `price_change.rollback_is_fixed`) and what `create` raises.
     """
     change = get_change(session, change_id)
-    if change.rollback_of is not None:
-        text = f"price change {change.id} restores what {change.rollback_of} changed; its plan cannot be edited"
+    if change.has_fixed_plan:
+        text = f"price change {change.id} restores recorded prices; its plan cannot be edited"
         raise Conflict("price_change.rollback_is_fixed", text)
     if revision != change.revision:
         text = f"revision {revision} of price change {change.id} was edited, but it is at revision {change.revision}"
@@ -69,7 +69,7 @@ def edit(session: Session, change_id: PriceChangeId, revision: int, edited: Edit
     editors = {*change.editors, author_of(session)} - {change.created_by}
     values = {"revision": change.revision + 1, "editors": sorted(editors), **NOTHING_COMPUTED, **_NOTHING_DECIDED}
     if edited.name is not None:
-        values["name"] = _checked_name(edited.name)
+        values["name"] = checked_name(edited.name)
     values |= rule_columns(_merged(change, edited))
     if edited.price_list_ids is not None:
         values["price_list_ids"] = _checked_price_lists(session, edited.price_list_ids)
@@ -80,8 +80,8 @@ def edit(session: Session, change_id: PriceChangeId, revision: int, edited: Edit
 def request_preview(session: Session, change_id: PriceChangeId) -> PriceChange:
     """Ask the worker for a plan. A plan that stands already is computed anew."""
     change = get_change(session, change_id)
-    if change.rollback_of is not None and change.plan_root is not None:
-        raise Conflict("price_change.rollback_is_fixed", f"the plan of rollback {change.id} is copied, not computed")
+    if change.has_fixed_plan and change.plan_root is not None:
+        raise Conflict("price_change.rollback_is_fixed", f"the plan of {change.id} is copied, not computed")
     return transition(session, change, lifecycle.REQUEST_PREVIEW, values=NOTHING_COMPUTED)
 
 
@@ -121,7 +121,8 @@ def author_of(session: Session) -> UserId:
     return user
 
 
-def _checked_name(name: str) -> str:
+def checked_name(name: str) -> str:
+    """The name without spaces around it. Raises Invalid `price_change.name`."""
     if not name.strip() or len(name) > NAME_LENGTH:
         fault = Fault("$.name", name[:NAME_LENGTH], f"must have 1 to {NAME_LENGTH} characters")
         raise Invalid("price_change.name", f"the name {fault.rule}", faults=(fault,))

@@ -38,7 +38,8 @@ def create_rollback(session: Session, change_id: PriceChangeId) -> PriceChange:
         "rule_hash": rollback_hash(original),
         "rollback_of": original.id,
     }
-    return _with_copied_plan(session, original, insert_change(session, columns), copy_items_back)
+    made = insert_change(session, columns)
+    return with_fixed_plan(session, made, lambda new: copy_items_back(session, original.id, new))
 
 
 def create_retry(session: Session, change_id: PriceChangeId) -> PriceChange:
@@ -60,23 +61,20 @@ def create_retry(session: Session, change_id: PriceChangeId) -> PriceChange:
         **_columns(session, original, f"Retry of {original.name}"),
         "rule_hash": original.rule_hash,
         "retry_of": original.id,
+        "reasserts": original.reasserts,
     }
-    retry = _with_copied_plan(session, original, insert_change(session, columns), copy_items_again)
+    made = insert_change(session, columns)
+    retry = with_fixed_plan(session, made, lambda new: copy_items_again(session, original.id, new))
     tell(session, retry, "price_change.retry_planned", {"retry_of": str(original.id), "plan_root": retry.plan_root})
     return retry
 
 
-def _with_copied_plan(
-    session: Session,
-    original: PriceChange,
-    made: PriceChange,
-    copy: Callable[[Session, PriceChangeId, PriceChangeId], int],
-) -> PriceChange:
-    """Give a new change its plan by copying rows, and seal it."""
+def with_fixed_plan(session: Session, made: PriceChange, fill: Callable[[PriceChangeId], int]) -> PriceChange:
+    """Give a new change the plan whose rows `fill` writes (it returns their number), and seal it."""
     rollback_of = None if made.rollback_of is None else str(made.rollback_of)
     tell(session, made, "price_change.created", {**described(made), "rollback_of": rollback_of})
     made = transition(session, made, lifecycle.REQUEST_PREVIEW)
-    items = copy(session, original.id, made.id)
+    items = fill(made.id)
     header = PlanHeader(*(made.id, made.revision, made.rule_hash, engine_version(), session.now), *(items, 0, items))
     return complete_preview(session, made, header, seal_items(session, header), _summary(session, made.id, items))
 

@@ -9,8 +9,10 @@ from calibr.cli.commands import (
     access,
     catalog,
     changes,
+    connect,
     connections,
     demo,
+    drift,
     events,
     look,
     rehearse,
@@ -54,11 +56,12 @@ def build(version: Callable[[bool], None]) -> Typer:
     app.add_typer(changes.build(), rich_help_panel=WORK)
     command(app, "products", panel=WORK)(catalog.products)
     app.add_typer(rules.app, rich_help_panel=WORK)
+    app.add_typer(drift.app, rich_help_panel=WORK)
     app.add_typer(look.audit, rich_help_panel=WORK)
     app.add_typer(look.schemas, rich_help_panel=WORK)
     app.add_typer(events.app, rich_help_panel=EVENTS)
     app.add_typer(subscriptions.app, rich_help_panel=EVENTS)
-    app.add_typer(connections.connect, rich_help_panel=STORES)
+    app.add_typer(connect.connect, rich_help_panel=STORES)
     app.add_typer(connections.connections, rich_help_panel=STORES)
     command(app, "sync", panel=STORES)(connections.sync)
     command(app, "serve", panel=HOST)(server.serve)

@@ -1,8 +1,6 @@
-"""`calibr connect`, `connections` and `sync`: the links to stores, their health, and reading a catalog in."""
+"""`calibr connections` and `sync`: the links to stores, their health, and reading a catalog in."""
 
-import os
-import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from rich.console import Console
 from rich.text import Text
@@ -16,31 +14,21 @@ from calibr.cli.progress import Point, follow
 from calibr.cli.session import Cli
 from calibr.cli.views.table import Cell, Column, FittedTable, moment, table, text
 
-connect: Typer = group("connect", "Connect a store.")
 connections: Typer = group("connections", "Connected stores and their health.", has_default=True)
 
 Store = Annotated[str, Argument(metavar="NAME", help="Name or id of the connection.")]
 Connection = dict[str, Any]
 
-_STATE_STYLES = {"active": "green", "failing": "red", "disabled": "bright_black"}
-
-
-@command(connect, "shopify")
-def connect_shopify(
-    cli: Cli,
-    name: Annotated[str, Option(help="How you will call it.")],
-    shop_url: Annotated[str, Option(help="https://your-store.myshopify.com, or a sandbox on this host.")],
-    token_stdin: Annotated[bool, Option("--token-stdin", help="Read the access token from standard input.")] = False,
-    token_env: Annotated[str | None, Option(help="Read the access token from this environment variable.")] = None,
-    api_version: Annotated[str | None, Option(help="Version of the Admin API.")] = None,
-) -> None:
-    """Connect a Shopify store and check it. The access token is never an argument: those are visible to others."""
-    config = {"shop_url": shop_url, **({} if api_version is None else {"api_version": api_version})}
-    secrets = {"access_token": _secret(token_stdin, token_env)}
-    made = cli.api.post("/v1/connections", {"kind": "shopify", "name": name, "config": config, "secrets": secrets})
-    checked = cli.api.post(f"/v1/connections/{made['id']}/check")
-    cli.result(checked, lambda page: _show(page, checked))
-    _refuse_unhealthy(checked)
+LET_IN_AGAIN: Final = frozenset({"pending", "unauthorized", "uninstalled"})
+"""States that a person ends by `calibr connections authorize`."""
+_STATE_STYLES = {
+    "active": "green",
+    "pending": "yellow",
+    "failing": "red",
+    "unauthorized": "red",
+    "uninstalled": "red",
+    "disabled": "bright_black",
+}
 
 
 @default(connections)
@@ -57,18 +45,35 @@ def check_connection(cli: Cli, name: Store) -> None:
     """Ask the store now: does it answer, which rights does the token have, what would not work?"""
     found = find_connection(cli.api, name)
     checked = cli.api.post(f"/v1/connections/{found['id']}/check")
-    cli.result(checked, lambda page: _show(page, checked))
-    _refuse_unhealthy(checked)
+    cli.result(checked, lambda page: show_connection(page, checked))
+    refuse_unhealthy(checked)
+
+
+@command(connections, "disable")
+def disable_connection(cli: Cli, name: Store) -> None:
+    """Switch a connection off: nothing is read or written through it."""
+    _switch(cli, name, "disable")
+
+
+@command(connections, "enable")
+def enable_connection(cli: Cli, name: Store) -> None:
+    """Switch a connection on again."""
+    _switch(cli, name, "enable")
 
 
 def sync(
     cli: Cli,
     name: Store,
     wait: Annotated[bool, Option("--wait/--no-wait", help="Follow it to its end.")] = True,
+    full: Annotated[
+        bool | None,
+        Option("--full/--incremental", help="Read everything, or what changed. Default: what the last syncs allow."),
+    ] = None,
 ) -> None:
     """Read the store's catalog: products, prices and costs that are new, changed or gone."""
     found = find_connection(cli.api, name)
-    started = cli.api.post(f"/v1/connections/{found['id']}/syncs")
+    mode = "auto" if full is None else "full" if full else "incremental"
+    started = cli.api.post(f"/v1/connections/{found['id']}/syncs", {"mode": mode})
     done = _follow(cli, str(started["id"]), name) if wait else started
     cli.result(done, lambda page: show_sync(page, done))
     if done["state"] == "failed":
@@ -77,10 +82,16 @@ def sync(
 
 def show_sync(page: Console, run: dict[str, Any]) -> None:
     """The counts of a sync."""
-    page.print(Text.assemble("sync ", (str(run["state"]), "bold"), f"  {run['id']}"))
+    page.print(Text.assemble("sync ", (str(run["state"]), "bold"), f"  {run['mode']}  {run['id']}"))
     for key, value in (run.get("summary") or {}).items():
         if isinstance(value, int) and not isinstance(value, bool):
             page.print(f"  {value:>9,}  {key.replace('_', ' ')}")
+
+
+def _switch(cli: Cli, name: str, verb: str) -> None:
+    found = find_connection(cli.api, name)
+    done = cli.api.post(f"/v1/connections/{found['id']}/{verb}")
+    cli.result(done, lambda page: page.print(Text.assemble(str(done["name"]), "  ", _state(done))))
 
 
 def _follow(cli: Cli, sync_id: str, name: str) -> dict[str, Any]:
@@ -95,42 +106,56 @@ def _follow(cli: Cli, sync_id: str, name: str) -> dict[str, Any]:
     return last
 
 
-def _secret(from_stdin: bool, variable: str | None) -> str:
-    if from_stdin == (variable is not None):
-        raise CliError("say where the access token comes from: --token-stdin or --token-env NAME")
-    if variable is None:
-        secret = sys.stdin.readline().strip()
-        if not secret:
-            raise CliError("--token-stdin: standard input holds no access token")
-        return secret
-    secret = os.environ.get(variable, "").strip()
-    if not secret:
-        raise CliError(f"--token-env: the environment variable {variable} is not set or empty")
-    return secret
-
-
-def _refuse_unhealthy(connection: Connection) -> None:
+def refuse_unhealthy(connection: Connection) -> None:
+    """Raise CliError with what the last check found."""
     health = connection["health"] or {}
     if not health.get("ok"):
         problems = "; ".join(map(str, health.get("problems") or ["the store was not reached"]))
-        raise CliError(f"connection {connection['name']}: {problems}", FAILED, "connection.unhealthy")
+        way_out = ""
+        if connection["state"] in LET_IN_AGAIN:
+            way_out = f" (then let it in again: calibr connections authorize {connection['name']} --help)"
+        raise CliError(f"connection {connection['name']}: {problems}{way_out}", FAILED, "connection.unhealthy")
 
 
-def _show(page: Console, connection: Connection) -> None:
+def show_connection(page: Console, connection: Connection) -> None:
+    """A connection with what the last check found."""
     health = connection["health"] or {}
     page.print(Text.assemble((str(connection["name"]), "bold"), f"  {connection['kind']}  ", _state(connection)))
-    shown = [
-        ("id", connection["id"]),
-        ("address", connection["config"].get("shop_url")),
-        ("store", health.get("store_name")),
-        ("currency", health.get("currency")),
-        ("API version", health.get("api_version")),
-        ("rights", ", ".join(health.get("scopes") or [])),
-        ("answer", f"{health['latency_ms']} ms" if health.get("latency_ms") is not None else None),
-    ]
-    for label, value in shown:
+    for label, value in _facts(connection, health):
         if value:
             page.print(f"  {label:<12} {value}")
+    for warning in health.get("warnings") or []:
+        page.print(Text(f"  warning      {warning}", style="yellow"))
+
+
+def _facts(connection: Connection, health: dict[str, Any]) -> list[tuple[str, object]]:
+    version, asked = health.get("api_version"), health.get("asked_version")
+    fell_forward = bool(version and asked and version != asked)
+    throttle = health.get("throttle") or {}
+    webhooks = health.get("webhooks") or {}
+    return [
+        ("id", connection["id"]),
+        ("address", connection["config"].get("shop_url")),
+        ("let in by", str(health.get("auth_method") or "").replace("_", "-")),
+        ("store", health.get("store_name")),
+        ("currency", health.get("currency")),
+        ("API version", f"{version}, asked for {asked}" if fell_forward else version),
+        ("rights", ", ".join(health.get("scopes") or [])),
+        ("missing", ", ".join(health.get("missing_scopes") or [])),
+        ("token until", moment(health.get("token_expires_at"))),
+        ("answer", f"{health['latency_ms']} ms" if health.get("latency_ms") is not None else None),
+        ("rate limit", _rate(throttle) if throttle else None),
+        ("last sync", moment(connection["last_synced_at"]) or NONE),
+        ("webhooks", ", ".join(f"{topic} {state}" for topic, state in webhooks.items())),
+    ]
+
+
+def _rate(throttle: dict[str, Any]) -> str:
+    said = (
+        f"{throttle['used_percent']} % of {throttle['maximum']:,} points used, {throttle['restore_rate']:,} per second"
+    )
+    refused = throttle["throttled"]
+    return said if not refused else f"{said}; {refused} of {throttle['calls']} calls throttled"
 
 
 def _table(found: list[Connection]) -> FittedTable:

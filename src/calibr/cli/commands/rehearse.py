@@ -11,6 +11,7 @@ from typer import Exit, Option
 from calibr.cli.failures import FAILED
 from calibr.cli.session import Cli
 from calibr.cli.views.table import Column, table
+from calibr.connectors.port import WritePath
 
 TOLD: Final = {
     "lost_items": "items lost, or applied and never in the store",
@@ -44,6 +45,9 @@ class What:
     change: Annotated[
         str | None, Option(metavar="CHANGE", help="A change with a plan: what it writes, on a copy of its products.")
     ] = None
+    path: Annotated[WritePath, Option(help="How the prices get to the store: one call after another, or in files.")] = (
+        WritePath.CALLS
+    )
     items: Annotated[int, Option(min=10, help="Without a change: ten percent off so many generated products.")] = 2000
 
 
@@ -78,7 +82,7 @@ def rehearse(
 
     copied = None if what.change is None else copy_change(cli.api, what.change)
     number = what.items if copied is None else len(copied.rows)
-    plan = Plan(number, harm.kill, harm.zombies, harm.faults, workers, seed, rollback, copied)
+    plan = Plan(number, harm.kill, harm.zombies, harm.faults, workers, seed, rollback, copied, what.path)
     report = perform(plan, cli.notes, keep=logs)
     cli.result(report, lambda page: _show(page, report))
     proves_nothing = not report["item_states"].get("applied")

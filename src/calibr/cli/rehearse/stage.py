@@ -71,13 +71,17 @@ class Stage:
         self.opened.close()
 
 
+BULK_DELAY_S: Final = "0.7"
+"""How long the store lets a file lie, and then takes for it: long enough for workers to be killed meanwhile."""
+
+
 def open_stage(plan: Plan, processes: Processes, notes: Console) -> Stage:
     """Start store, database, server and a worker for the preparations, and make a tenant with its people."""
     place = processes.place
     store = processes.launch(
         "store",
         ["calibr_sandbox", "serve", "--db", str(place.store_file), "--plan", "enterprise", "--seed", str(plan.seed),
-         *_filling(plan, place)],
+         "--bulk-delay", BULK_DELAY_S, *_filling(plan, place)],
     )  # fmt: skip
     # The installation that this person may have here has its own key and database.
     settings = Settings.load(data_dir=place.data_dir, secret_key=None, database_url=None)
@@ -120,7 +124,7 @@ def prepare_plan(stage: Stage) -> None:
     body = {
         "kind": "shopify",
         "name": "store",
-        "config": {"shop_url": stage.store.url},
+        "config": {"shop_url": stage.store.url, "write_path": str(stage.plan.path)},
         "secrets": {"access_token": ACCESS_TOKEN},
     }
     connection = api.post("/v1/connections", body)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from calibr.cli.rehearse.copied import Copied
+from calibr.connectors.port import WritePath
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class Plan:
     seed: int
     rollback: bool
     copied: Copied | None = None
+    path: WritePath = WritePath.CALLS
 
     @property
     def edits(self) -> int:

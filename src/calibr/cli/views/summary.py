@@ -114,9 +114,14 @@ def movers(summary: Summary, limit: int) -> FittedTable:
 def estimate(summary: Summary) -> list[Text]:
     """What the store's rate limits make of it."""
     return [
-        Text(f"writing takes about {eta['seconds']:,} s ({eta['calls']:,} calls, {eta['points']:,} points)", style=FLAT)
+        Text(f"writing takes about {eta['seconds']:,} s ({', '.join(_asked(eta))})", style=FLAT)
         for eta in summary["eta"] or []
     ]
+
+
+def _asked(eta: Mapping[str, Any]) -> list[str]:
+    files = ["in files that the store works through"] if eta.get("path") == "bulk" else []
+    return [*files, f"{eta['calls']:,} calls", f"{eta['points']:,} points"]
 
 
 def whole(summary: Summary, width: int) -> RenderableType:

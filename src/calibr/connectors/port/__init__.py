@@ -5,7 +5,7 @@ minor units. A connector never decides whether a price may be written: it is tol
 saw.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -128,18 +128,105 @@ class WriteResult:
     retry_after_s: int | None = None
 
 
+class WritePath(StrEnum):
+    """How rows get to a store."""
+
+    CALLS = "calls"  # one after another, each answered at once
+    BULK = "bulk"  # as files, which the store works through by itself
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What writing would take by the connector's own cost model."""
+    """What writing would take by the connector's own cost model, on the path that it would choose."""
 
     calls: int
     points: int
     seconds: int
+    path: WritePath = WritePath.CALLS
+
+
+@dataclass(frozen=True, slots=True)
+class BulkStart:
+    """How handing a file of writes to the store ended: WRITTEN means that it is at work on it as `operation_id`.
+
+    UNKNOWN: no answer, so that it may have begun; `BulkWriter.find` tells.
+    """
+
+    outcome: WriteOutcome
+    operation_id: str | None = None
+    code: str | None = None
+    message: str | None = None
+    retry_after_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BulkView:
+    """A file of writes as the store shows it. What is over writes nothing any more, whatever became of its rows."""
+
+    operation_id: str
+    status: str
+    is_over: bool
+    objects: int
+    result_url: str | None = field(default=None, repr=False)
+    result_size: int | None = None
+
+
+class BulkWriter(Protocol):
+    """Writes many prices at a time, in a file that the store works through on its own time.
+
+    All calls raise `core.errors.Upstream` as those of a connector do, and take no longer than its `request_timeout_s`.
+    """
+
+    most_rows: int
+    """How many rows one file should have at most."""
+
+    def start(self, tag: str, writes: Sequence[PriceWrite], *, until: float) -> BulkStart:
+        """Hand over absolute writes under a name of their own. Sent at most once, and not after `until`."""
+        ...
+
+    def find(self, tag: str, since: datetime) -> BulkView | None:
+        """The file of this name, begun after `since`; None if the store knows of none."""
+        ...
+
+    def look(self, operation_id: str) -> BulkView | None:
+        """How far it is; None if the store does not know it (any more)."""
+        ...
+
+    def cancel(self, operation_id: str) -> None:
+        """Ask the store to stop; it is over only once `look` says so."""
+        ...
+
+    def layout(self, writes: Sequence[PriceWrite]) -> bytes:
+        """A digest of which write stands in which line: results can be told apart only by the same layout."""
+        ...
+
+    def results(self, view: BulkView, writes: Sequence[PriceWrite]) -> list[WriteResult]:
+        """What became of the writes of a file that is over, in order; they must be exactly those it was started with.
+
+        A row that the result does not show is UNKNOWN.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ThrottleShare:
+    """How much of the store's rate limit is used: by everybody who calls as we do, and what was refused to us."""
+
+    used_percent: int
+    available: int
+    maximum: int
+    restore_rate: int
+    calls: int
+    throttled: int
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The answer of `check()`. `problems` are sentences for a person; empty means healthy."""
+    """The answer of `check()`. `problems` are sentences for a person; empty means healthy. `warnings` can wait.
+
+    `webhooks` is for connectors that are told of changes: one entry per
+    topic, None where there are none.
+    """
 
     ok: bool
     latency_ms: int | None
@@ -150,6 +237,13 @@ class Health:
     problems: tuple[str, ...] = field(default=())
     checked_at: datetime | None = None
     plan: str | None = None
+    asked_version: str | None = None
+    missing_scopes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    throttle: ThrottleShare | None = None
+    auth_method: str | None = None
+    token_expires_at: datetime | None = None
+    webhooks: Mapping[str, str] | None = None
 
 
 class Connector(Protocol):
@@ -163,6 +257,8 @@ class Connector(Protocol):
     capabilities: frozenset[Capability]
     request_timeout_s: float
     """No call of this connector is in flight for longer; the apply lease must exceed it."""
+    bulk: BulkWriter | None
+    """Its path for many writes, if it has one."""
 
     def check(self) -> Health:
         """Ask the store who it is and what we may do. Never raises for a store that answers badly."""
@@ -176,8 +272,11 @@ class Connector(Protocol):
         """Current prices by external id. A listing that the store no longer has is absent from the answer."""
         ...
 
-    def write_prices(self, writes: Iterable[PriceWrite]) -> list[WriteResult]:
-        """Write absolute prices; exactly one result per write. Never raises for a single row."""
+    def write_prices(self, writes: Iterable[PriceWrite], *, until: float | None = None) -> list[WriteResult]:
+        """Write absolute prices; exactly one result per write. Never raises for a single row.
+
+        No request leaves after `until`, a moment of `time.monotonic`.
+        """
         ...
 
     def estimate(self, rows_per_group: Sequence[int]) -> Estimate:

@@ -89,6 +89,7 @@ TREATMENTS: Final[dict[str, Callable[[str], Treated]]] = {
     "key": treat_key,
     "tags": treat_tags,
     "attributes": treat_attributes,
+    "group_attributes": treat_attributes,
 }
 
 

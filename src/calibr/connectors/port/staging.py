@@ -30,7 +30,8 @@ _BLOCK: Final = 1 << 20
 class RawCatalog:
     """What a connector has read, as two DuckDB queries. `ordinal` orders groups, and listings within their group.
 
-    `groups`: group_external_id varchar, ordinal bigint, title, vendor, product_type, status varchar, tags varchar[].
+    `groups`: group_external_id varchar, ordinal bigint, title, vendor, product_type, status varchar, tags varchar[];
+    perhaps attributes, which all listings of the group get (one of their own with the same name counts more).
     `listings`: external_id, group_external_id varchar, ordinal bigint, sku varchar, attributes struct(name varchar,
     text_value varchar, number_value varchar)[], unit_amount, compare_at, unit_cost, cost_currency varchar.
     Amounts are texts in major units. `number_value` is a number as JSON writes it; an attribute with neither value is

@@ -38,6 +38,9 @@ MACROS: Final = (
     """create or replace macro attributes_key(l) as '{' || array_to_string(list_transform(l, lambda a:
         to_json(a.name)::varchar || ':' || coalesce(to_json(a.text_value)::varchar, a.number_value, 'null')), ',')
         || '}'""",
+    # What stands in the second object counts more: of names that repeat, jsonb keeps the last.
+    """create or replace macro merged_json(a, b) as case when a = '{}' then b when b = '{}' then a
+        else left(a, length(a) - 1) || ',' || substr(b, 2) end""",
     """create or replace macro has_odd_attribute(l) as len(list_filter(l, lambda a:
         a.text_value is null or is_odd(a.text_value) or contains(a.name, chr(0)))) > 0""",
 )

@@ -19,6 +19,7 @@ _LISTING_COLUMNS: Final = (
     "external_id", "sku", "sku_norm", "attributes", "attributes_norm", "unit_amount", "compare_at", "cost_currency",
     "unit_cost",
 )  # fmt: skip
+_ATTRIBUTES: Final = "struct(name varchar, text_value varchar, number_value varchar)[]"
 _UNUSABLE: Final = "must be present, of at most 255 characters and without U+0000; the row is left out"
 _REPEATED: Final = "must be unique in the catalog; the first one is kept"
 _ORPHAN: Final = "must name a group of the catalog; the listing is left out"
@@ -27,10 +28,12 @@ FINDING_TABLE: Final = "create table finding(external_id varchar, field varchar,
 
 
 def read_groups(query: str) -> str:
-    """Keep the groups as they are, with their tags as JSON where a tag is odd."""
+    """Keep the groups as they are, with their tags and attributes as JSON where one is odd."""
+    no_attributes = f"select null::{_ATTRIBUTES} as attributes where false"
     return f"""create table raw_group as select *,
-      case when len(list_filter(tags, lambda t: is_odd(t))) > 0 then to_json(tags)::varchar end as odd_tags
-      from ({query}) q"""
+      case when len(list_filter(tags, lambda t: is_odd(t))) > 0 then to_json(tags)::varchar end as odd_tags,
+      case when has_odd_attribute(attributes) then attributes_key(attributes) end as odd_attributes
+      from (({query}) union all by name ({no_attributes})) q"""
 
 
 def findings_of_groups() -> tuple[str, ...]:
@@ -41,7 +44,8 @@ def findings_of_groups() -> tuple[str, ...]:
 def odd_values_of_groups() -> tuple[tuple[str, str], ...]:
     """The odd values of each kind, for `treat_odd_values`."""
     texts = " union all ".join(f"select {each} from raw_group where is_odd({each})" for each in _GROUP_TEXTS)
-    return (("text", texts), ("tags", "select odd_tags from raw_group"))
+    attributes = "select odd_attributes from raw_group"
+    return (("text", texts), ("tags", "select odd_tags from raw_group"), ("group_attributes", attributes))
 
 
 def staged_groups() -> str:
@@ -54,13 +58,16 @@ def staged_groups() -> str:
     joins = " ".join(
         f"left join (from odd where kind = 'text') {each} on {each}.value = g.{each}" for each in _GROUP_TEXTS
     )
-    both_forms = [f"{each}{form}" for each in (*_GROUP_TEXTS, "tags") for form in ("", "_norm")]
+    both_forms = [f"{each}{form}" for each in (*_GROUP_TEXTS, "tags", "group_attributes") for form in ("", "_norm")]
     print_ = fingerprint("group_external_id", *both_forms)
     return f"""create table staged_group as select row_number() over () as rank, *, {print_} as group_print from (
       select g.group_external_id, {texts},
         coalesce(tags.kept, array_literal(g.tags), '{{}}') as tags,
-        coalesce(tags.normal, array_literal(list_transform(g.tags, lambda t: folded(t))), '{{}}') as tags_norm
+        coalesce(tags.normal, array_literal(list_transform(g.tags, lambda t: folded(t))), '{{}}') as tags_norm,
+        coalesce(a.kept, attributes_json(g.attributes), '{{}}') as group_attributes,
+        coalesce(a.normal, folded_json(g.attributes), '{{}}') as group_attributes_norm
       from raw_group g {joins} left join (from odd where kind = 'tags') tags on tags.value = g.odd_tags
+      left join (from odd where kind = 'group_attributes') a on a.value = g.odd_attributes
       where {usable_key("g.group_external_id")}
       order by g.ordinal nulls last, g.group_external_id) q"""
 
@@ -117,6 +124,7 @@ def findings_of_odd_values() -> tuple[str, ...]:
     return (
         *(_refused("text", "raw_group", "group_external_id", (field, field)) for field in _GROUP_TEXTS),
         _refused("tags", "raw_group", "group_external_id", ("tags", "odd_tags")),
+        _refused("group_attributes", "raw_group", "group_external_id", ("attributes", "odd_attributes")),
         _refused("key", "staged", "external_id", ("sku", "sku")),
         _refused("attributes", "staged", "external_id", ("attributes", "odd_attributes")),
     )
@@ -137,7 +145,9 @@ FINDINGS: Final = f"""select external_id, field, value, rule, total from (
 def rows_of(first: int, last: int) -> str:
     """The staged rows of a range of groups, odd values replaced. Both tables are cut before they are joined."""
     of_listing = {*_LISTING_COLUMNS, "fingerprint"}
-    columns = ", ".join(f"{'l' if column in of_listing else 'g'}.{column}" for column in STAGE_COLUMNS)
+    merged = {each: f"merged_json(g.group_{each}, l.{each})" for each in ("attributes", "attributes_norm")}
+    plain = {column: f"{'l' if column in of_listing else 'g'}.{column}" for column in STAGE_COLUMNS}
+    columns = ", ".join(f"{expression} as {column}" for column, expression in (plain | merged).items())
     print_ = fingerprint("group_print", "sku", "sku_norm", "attributes", "attributes_norm")
     return f"""select {columns} from (
         select *, {print_} as fingerprint from (

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from calibr.connectors.shopify.client import CALL_S
 from calibr.connectors.shopify.config import parse_config
 from calibr.connectors.shopify.connector import KIND, ShopifyConnector
+from calibr.connectors.shopify.webhooks import ShopifyWebhooks
 from calibr.core.errors import Fault, Invalid
 
-__all__ = ["KIND", "ShopifyConnector", "create"]
+__all__ = ["KIND", "ShopifyConnector", "ShopifyWebhooks", "create"]
 
 
 def create(
@@ -19,8 +20,10 @@ def create(
 ) -> ShopifyConnector:
     """Make a connector from a connection's settings, without any I/O.
 
-    `config` holds `shop_url` and optionally `api_version`, `secrets` holds `access_token`. Raises `core.errors.Invalid`
-    naming each wrong field. Sandbox stores need `allow_loopback`: without it a tenant could make this program speak to
+    `config` holds `shop_url` and optionally `api_version` and `auth`, `secrets` what the method of `auth` takes. Raises
+    `core.errors.Invalid` naming each wrong field.
+
+    Sandbox stores need `allow_loopback`: without it a tenant could make this program speak to
     whatever else listens on its machine. No call is in flight for longer than `call_s` seconds.
     """
     store = parse_config(config, secrets)

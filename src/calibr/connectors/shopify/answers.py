@@ -19,6 +19,7 @@ from calibr.connectors.shopify.errors import (
     CostReport,
     RefusedError,
     ThrottledError,
+    TokenRefusedError,
     TooLargeError,
 )
 
@@ -28,6 +29,7 @@ _SHOWN: Final = 300
 _OK: Final = 200
 _SUCCESSES: Final = range(200, 300)
 _REDIRECTS: Final = range(300, 400)
+_UNAUTHENTICATED: Final = 401
 _SLOW_DOWN: Final = 429
 _SERVER_ERRORS: Final = 500
 _STATUS_MEANINGS: Final = MappingProxyType(
@@ -90,6 +92,8 @@ def _status_error(status: int, headers: Mapping[str, str], body: bytes) -> CallE
     else:
         code, meaning = PROTOCOL, f"Shopify does not answer the request (HTTP {status})."
     said = f" It says: {text}" if (text := _said(body)) else ""
+    if code == UNAUTHORIZED:
+        return TokenRefusedError(code, meaning + said, may_renew=status == _UNAUTHENTICATED)
     return CallError(code, meaning + said, maybe_executed=status in _SUCCESSES)
 
 

@@ -17,8 +17,16 @@ from calibr.connectors.shopify.answers import Answer, read_answer
 from calibr.connectors.shopify.config import StoreConfig
 from calibr.connectors.shopify.costs import CostBook
 from calibr.connectors.shopify.documents import Document
-from calibr.connectors.shopify.errors import PROTOCOL, THROTTLED, UNREACHABLE, CallError, ThrottledError
+from calibr.connectors.shopify.errors import (
+    PROTOCOL,
+    THROTTLED,
+    UNREACHABLE,
+    CallError,
+    ThrottledError,
+    TokenRefusedError,
+)
 from calibr.connectors.shopify.throttle import Clock, Throttle
+from calibr.connectors.shopify.tokens import Held, Tokens
 
 MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
 READ_ATTEMPTS: Final = 4
@@ -113,15 +121,16 @@ class ShopifyClient:
         connections: int,
         times: CallTimes | None = None,
         transport: httpx2.BaseTransport | None = None,
+        tokens: Tokens | None = None,
     ) -> None:
         self.config = config
+        self.tokens = tokens or Tokens(config, None)
         self.times = times or CallTimes.of(CALL_S)
         self.throttle = throttle
         self.costs = CostBook()
         self.served_version: str | None = None
         self.latencies_s: dict[str, float] = {}
         logging.getLogger("httpx2").addFilter(_WITHOUT_QUERIES)  # the same one again changes nothing
-        self._auth = _TokenAuth(config.access_token)
         self._http = httpx2.Client(
             follow_redirects=False,
             trust_env=not config.is_loopback,  # a proxy of the environment must not see a sandbox store
@@ -152,18 +161,27 @@ class ShopifyClient:
         raise AssertionError("the last attempt returns or raises")
 
     def call(self, document: Document, variables: Mapping[str, Any], *, rows: int, until: float) -> dict[str, Any]:
-        """Run one operation, sent at most once: only a refusal for want of points is repeated, until `until`."""
+        """Run one operation, executed at most once: what was refused for want of points is repeated until `until`.
+
+        What was refused for its token is repeated once with another one, if there is another one.
+        """
         body = orjson.dumps({"query": document.text, "variables": variables, "operationName": document.name})
-        refused = False
+        refused = renewed = False
+        token = self.tokens.get()
         while True:
             held = self.throttle.acquire(self.costs.expect(document, rows), until, first=refused)
             try:
-                answer = self._exchange(document, body, until)
+                answer = self._exchange(document, body, until, token)
             except ThrottledError as err:
                 if err.report and err.report.requested is not None:
                     self.costs.learn(document, rows, err.report.requested)
                 self.throttle.refuse(held, err)
                 refused = True
+                continue
+            except TokenRefusedError as err:
+                self.throttle.cancel(held)
+                token = self._another_token(err, token, renewed=renewed)
+                refused = renewed = True
                 continue
             except CallError as err:
                 self.throttle.settle(held, None) if err.maybe_executed else self.throttle.cancel(held)
@@ -176,20 +194,40 @@ class ShopifyClient:
                 self.costs.learn(document, rows, answer.report.requested)
             return answer.data
 
+    def _another_token(self, refusal: TokenRefusedError, token: Held, *, renewed: bool) -> Held:
+        """The token to try again with. Raises the refusal when there is none, or the second one was refused too."""
+        other = self.tokens.instead_of(token) if refusal.may_renew and not renewed else None
+        if other is None:
+            self.tokens.give_up(token, refusal)
+            raise refusal
+        return other
+
     @contextmanager
     def download(self, url: str, headers: Mapping[str, str]) -> Iterator[httpx2.Response]:
         """Open a result file by its signed address, without the token. Raises `CallError` if it cannot be reached."""
-        with _translated(self.config.access_token), self._http.stream("GET", url, headers=dict(headers)) as response:
+        with _translated(None), self._http.stream("GET", url, headers=dict(headers)) as response:
             yield response
 
-    def _exchange(self, document: Document, body: bytes, until: float) -> Answer:
+    def upload(self, url: str, fields: Mapping[str, str], name: str, content: bytes, until: float) -> int:
+        """Post a form with a file as its last part, without the token; returns the HTTP status.
+
+        Raises `CallError` if the address cannot be reached, or not in time.
+        """
+        ways = {"trace": _LastLook(self.throttle.clock, until)}
+        with _translated(None):
+            files = {"file": (name, content, "text/jsonl")}
+            return self._http.post(url, data=dict(fields), files=files, extensions=ways).status_code
+
+    def _exchange(self, document: Document, body: bytes, until: float, token: Held) -> Answer:
         started = self.throttle.clock()
         headers = {"Content-Type": "application/json"}
         url = self.config.endpoint
         ways = {"trace": _LastLook(self.throttle.clock, until)}
         with (
-            _translated(self.config.access_token),
-            self._http.stream("POST", url, content=body, auth=self._auth, headers=headers, extensions=ways) as response,
+            _translated(token.text),
+            self._http.stream(
+                "POST", url, content=body, auth=_TokenAuth(token.text), headers=headers, extensions=ways
+            ) as response,
         ):
             content = self._read_body(response, started + self.times.answer_s)
             self.served_version = response.headers.get("x-shopify-api-version", self.served_version)
@@ -229,12 +267,12 @@ _WITHOUT_QUERIES: Final = _WithoutQueries()
 
 
 @contextmanager
-def _translated(token: str) -> Iterator[None]:
+def _translated(token: str | None) -> Iterator[None]:
     """Turn transport errors into ours, and keep the token out of every message (a server might echo it)."""
     try:
         yield
     except CallError as err:
-        err.message = err.message.replace(token, "***")
+        err.message = err.message if token is None else err.message.replace(token, "***")
         raise
     except httpx2.TransportError as err:
         sent = not isinstance(err, _NOT_SENT)

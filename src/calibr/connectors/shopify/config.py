@@ -7,6 +7,9 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from calibr.connectors.port import WritePath
+from calibr.connectors.shopify.metafields import CONFIG_FIELDS, NO_METAFIELDS, Metafields, parse_metafields
+from calibr.connectors.shopify.methods import AppAuth, AuthMethod, parse_auth
 from calibr.core.errors import Fault, Invalid
 
 API_VERSIONS: Final = ("2026-07", "2026-10")
@@ -15,19 +18,29 @@ API_VERSIONS: Final = ("2026-07", "2026-10")
 DEFAULT_API_VERSION: Final = "2026-10"
 
 _STORE_HOST: Final = re.compile(r"[a-z0-9][a-z0-9-]*\.myshopify\.com")
-_TOKEN: Final = re.compile(r"[\x21-\x7e]{1,512}")
-_CONFIG_FIELDS: Final = frozenset({"shop_url", "api_version"})
-_SECRET_FIELDS: Final = frozenset({"access_token"})
+WRITE_PATHS: Final = ("auto", *WritePath)
+"""How prices are written: as the cost model says, or always in one way."""
+
+_CONFIG_FIELDS: Final = frozenset({"shop_url", "api_version", "write_path", "auth"}) | CONFIG_FIELDS
 
 
 @dataclass(frozen=True, slots=True)
 class StoreConfig:
-    """A validated connection. The token never shows in a repr."""
+    """A validated connection: `access_token` is one that was pasted, `app` what to ask for one. Neither is shown."""
 
     shop_url: str
     api_version: str
     is_loopback: bool
-    access_token: str = field(repr=False)
+    access_token: str | None = field(default=None, repr=False)
+    write_path: WritePath | None = None
+    """None: as the cost model says."""
+    app: AppAuth | None = None
+    metafields: Metafields = NO_METAFIELDS
+
+    @property
+    def method(self) -> AuthMethod:
+        """How this connection comes by its token."""
+        return AuthMethod.TOKEN if self.app is None else self.app.method
 
     @property
     def endpoint(self) -> str:
@@ -38,18 +51,21 @@ class StoreConfig:
 def parse_config(config: Mapping[str, object], secrets: Mapping[str, str]) -> StoreConfig:
     """Read a connection's settings. Raises `Invalid` with one fault for each field that is wrong."""
     faults: list[Fault] = []
-    faults += _unknown(config, _CONFIG_FIELDS, "config") + _unknown(secrets, _SECRET_FIELDS, "secrets")
+    faults += _unknown(config, _CONFIG_FIELDS, "config")
     origin = _parse_origin(config.get("shop_url"), faults)
     version = config.get("api_version", DEFAULT_API_VERSION)
     if version not in API_VERSIONS:
         faults.append(Fault("$.config.api_version", _shown(version), f"must be one of {', '.join(API_VERSIONS)}"))
-    token = secrets.get("access_token")
-    if not isinstance(token, str) or not _TOKEN.fullmatch(token):
-        faults.append(Fault("$.secrets.access_token", None, "must be 1 to 512 printable characters without spaces"))
-    if faults or origin is None or not isinstance(version, str) or not isinstance(token, str):
+    path = config.get("write_path", "auto")
+    if path not in WRITE_PATHS:
+        faults.append(Fault("$.config.write_path", _shown(path), f"must be one of {', '.join(WRITE_PATHS)}"))
+    metafields = parse_metafields(config, faults)
+    auth = parse_auth(config.get("auth"), secrets, faults)
+    if faults or origin is None or not isinstance(version, str) or auth is None:
         sentence = "; ".join(f"{fault.path.rpartition('.')[2]} {fault.rule}" for fault in faults)
         raise Invalid("connection.config", f"The Shopify connection is not valid: {sentence}.", faults=tuple(faults))
-    return StoreConfig(origin.url, version, origin.is_loopback, token)
+    forced = None if path == "auto" else WritePath(str(path))
+    return StoreConfig(origin.url, version, origin.is_loopback, auth.token, forced, auth.app, metafields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +117,6 @@ def _shown(value: object) -> str | None:
     return None if value is None else str(value)[:200]
 
 
-def _unknown(given: Mapping[str, object] | Mapping[str, str], known: frozenset[str], where: str) -> list[Fault]:
-    # The value of an unknown secret is not shown: it may be a credential under a mistyped name.
+def _unknown(given: Mapping[str, object], known: frozenset[str], where: str) -> list[Fault]:
     rule = f"is not known; {', '.join(sorted(known))} are"
     return [Fault(f"$.{where}.{name}", None, rule) for name in sorted(given.keys() - known)]

@@ -35,6 +35,14 @@ class CostBook:
         # A shorter list never costs more than a longer one.
         return min([formula(document, rows) + max(beyond, default=_MARGIN), *longer])
 
+    def likely(self, document: Document, rows: int) -> int:
+        """Points that a call will probably cost, for estimates: what was seen, or else the formula and no more."""
+        with self._lock:
+            seen = self._seen.get(document.name, {}).get(rows)
+        if seen is not None:
+            return seen
+        return formula(document, rows) if document.is_mutation else self.expect(document, rows)
+
     def learn(self, document: Document, rows: int, requested: int) -> None:
         """Remember what an answer said."""
         with self._lock:

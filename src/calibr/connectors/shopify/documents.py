@@ -54,7 +54,7 @@ UPDATE_PRICES: Final = Document(
     may_repeat=False,
 )
 
-# If its answer is lost, a second export runs beside the first, which ends by itself: that may be repeated.
+# Two exports do no harm, but each takes a slot: one whose answer was lost is looked for before it is started again.
 START_BULK_QUERY: Final = Document(
     "CalibrStartBulkQuery",
     """
@@ -76,6 +76,55 @@ BULK_OPERATION: Final = Document(
     """,
 )
 
+BULK_OPERATIONS: Final = Document(
+    "CalibrBulkOperations",
+    """
+    query CalibrBulkOperations($query: String!, $after: String) {
+      bulkOperations(first: 50, after: $after, query: $query, sortKey: CREATED_AT, reverse: true) {
+        nodes { id status errorCode objectCount fileSize url query }
+        pageInfo { hasNextPage endCursor }
+      }
+    }
+    """,
+)
+
+STAGE_UPLOAD: Final = Document(
+    "CalibrStageUpload",
+    """
+    mutation CalibrStageUpload($input: [StagedUploadInput!]!) {
+      stagedUploadsCreate(input: $input) {
+        stagedTargets { url parameters { name value } }
+        userErrors { field message }
+      }
+    }
+    """,
+)
+
+START_BULK_MUTATION: Final = Document(
+    "CalibrStartBulkMutation",
+    """
+    mutation CalibrStartBulkMutation($mutation: String!, $path: String!, $tag: String!) {
+      bulkOperationRunMutation(mutation: $mutation, stagedUploadPath: $path, clientIdentifier: $tag) {
+        bulkOperation { id status }
+        userErrors { field code message }
+      }
+    }
+    """,
+    may_repeat=False,
+)
+
+CANCEL_BULK: Final = Document(
+    "CalibrCancelBulk",
+    """
+    mutation CalibrCancelBulk($id: ID!) {
+      bulkOperationCancel(id: $id) {
+        bulkOperation { id status }
+        userErrors { field message }
+      }
+    }
+    """,
+)
+
 CATALOG: Final = Document(
     "CalibrCatalog",
     """
@@ -83,6 +132,7 @@ CATALOG: Final = Document(
       products {
         edges { node {
           id title vendor productType status tags
+          collections { edges { node { id handle title } } }
           variants {
             edges { node {
               id sku price compareAtPrice position
@@ -95,6 +145,38 @@ CATALOG: Final = Document(
     }
     """,
 )
-"""Runs as a bulk operation: only there may a connection stand without `first`."""
+"""Runs as a bulk operation: only there may a connection stand without `first`. Each run has a name of its own."""
 
-ALL: Final = (SHOP, CHECK, PRICES, UPDATE_PRICES, START_BULK_QUERY, BULK_OPERATION, CATALOG)
+COUNT_VARIANTS: Final = Document(
+    "CalibrCountVariants", "query CalibrCountVariants { productVariantsCount(limit: null) { count precision } }"
+)
+
+WEBHOOKS: Final = Document(
+    "CalibrWebhooks",
+    """
+    query CalibrWebhooks($after: String) {
+      webhookSubscriptions(first: 100, after: $after) {
+        nodes { topic uri }
+        pageInfo { hasNextPage endCursor }
+      }
+    }
+    """,
+)
+
+# A subscription that exists already is refused, so that sending this twice makes one.
+SUBSCRIBE_WEBHOOK: Final = Document(
+    "CalibrSubscribeWebhook",
+    """
+    mutation CalibrSubscribeWebhook($topic: WebhookSubscriptionTopic!, $uri: String!) {
+      webhookSubscriptionCreate(topic: $topic, webhookSubscription: {uri: $uri, format: JSON}) {
+        webhookSubscription { id }
+        userErrors { field message }
+      }
+    }
+    """,
+)
+
+ALL: Final = (
+    *(SHOP, CHECK, PRICES, UPDATE_PRICES, START_BULK_QUERY, BULK_OPERATION, BULK_OPERATIONS),
+    *(STAGE_UPLOAD, START_BULK_MUTATION, CANCEL_BULK, CATALOG, COUNT_VARIANTS, WEBHOOKS, SUBSCRIBE_WEBHOOK),
+)

@@ -4,6 +4,7 @@ The address is signed, so it is a secret for as long as it lives: it stands in n
 """
 
 import re
+import time
 from pathlib import Path
 from typing import IO, Final
 from urllib.parse import urlsplit
@@ -15,14 +16,25 @@ from calibr.connectors.shopify.client import ShopifyClient
 from calibr.connectors.shopify.config import is_loopback
 from calibr.connectors.shopify.errors import PROTOCOL, UNAVAILABLE, UNREACHABLE, CallError
 
-ATTEMPTS: Final = 5
+ATTEMPTS: Final = 8
+FIRST_REST_S: Final = 0.25
+LONGEST_REST_S: Final = 15.0
 STAGE: Final = "catalog download"
 _OK, _PARTIAL, _RANGE_REFUSED = 200, 206, 416
+_GONE: Final = frozenset({403, 404, 410})
+"""What a signed address answers when its time is over."""
+
+
+class ResultGoneError(CallError):
+    """The address is good no more."""
 
 
 def download(client: ShopifyClient, url: str, path: Path, size: int | None, progress: Progress) -> None:
-    """Write the file at `url` to `path`. Raises `CallError` and leaves no file if it cannot be had whole."""
-    _check_address(client, url)
+    """Write the file at `url` to `path`. Raises `CallError` and leaves no file if it cannot be had whole.
+
+    A break is tried again after a rest that doubles; an address whose time is over is `ResultGoneError` at once.
+    """
+    require_address(client, url)
     try:
         with path.open("wb") as file:
             _fetch_whole(client, url, file, size, progress)
@@ -38,9 +50,11 @@ def _fetch_whole(client: ShopifyClient, url: str, file: IO[bytes], size: int | N
         except CallError as err:
             if not err.retryable or attempt == ATTEMPTS:
                 raise
-            continue
-        if size is None or file.tell() == size:
-            return
+        else:
+            if size is None or file.tell() == size:
+                return
+        if attempt < ATTEMPTS:
+            time.sleep(min(FIRST_REST_S * 2 ** (attempt - 1), LONGEST_REST_S))
     raise CallError(PROTOCOL, f"The result file has {file.tell()} bytes instead of {size}.", retryable=True)
 
 
@@ -67,18 +81,20 @@ def _continues(response: httpx2.Response, have: int) -> bool:
 
 
 def _refused(status: int) -> CallError:
+    if status in _GONE:
+        return ResultGoneError(UNAVAILABLE, f"The address of the result file has expired (HTTP {status}).")
     # A refused range means that our part does not fit the file: the next attempt starts anew.
     may_pass = status >= 500 or status in {_RANGE_REFUSED, 429}  # noqa: PLR2004 - server errors
     return CallError(UNAVAILABLE, f"The result file cannot be fetched (HTTP {status}).", retryable=may_pass)
 
 
-def _check_address(client: ShopifyClient, url: str) -> None:
-    """Accept https, or plain http on this machine for a sandbox store: the answer must not send us elsewhere."""
+def require_address(client: ShopifyClient, url: str) -> None:
+    """Accept https, or plain http on this machine for a sandbox store: an answer must not send us elsewhere."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
     except ValueError as err:
-        raise CallError(PROTOCOL, "The address of the result file is malformed.") from err
+        raise CallError(PROTOCOL, "The address of a file is malformed.") from err
     is_sandbox = client.config.is_loopback and parts.scheme == "http" and is_loopback(host)
     if not (is_sandbox or (parts.scheme == "https" and host and not client.config.is_loopback)):
-        raise CallError(UNREACHABLE, f"The result file lies at an address that is not accepted ({parts.scheme}).")
+        raise CallError(UNREACHABLE, f"The store names an address for a file that is not accepted ({parts.scheme}).")

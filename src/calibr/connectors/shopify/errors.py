@@ -48,3 +48,10 @@ class RefusedError(CallError):
 
 class TooLargeError(RefusedError):
     """One call asks for more than the store takes at once; halves of it may pass."""
+
+
+@dataclass(eq=False)
+class TokenRefusedError(CallError):
+    """The store does not accept the access token. Nothing was executed; with `may_renew` another one may pass."""
+
+    may_renew: bool = False

@@ -1,21 +1,31 @@
-"""What applying a plan would take, by Shopify's cost model and what the store's answers said so far."""
+"""What applying a plan would take, by Shopify's cost model and what the store's answers said so far; and which path."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from calibr.connectors.port import Estimate
+from calibr.connectors.port import Estimate, WritePath
 from calibr.connectors.shopify.batches import MAX_ARRAY
 from calibr.connectors.shopify.bucket import BucketView
+from calibr.connectors.shopify.bulk_write import MOST_ROWS
 from calibr.connectors.shopify.costs import CostBook
-from calibr.connectors.shopify.documents import PRICES, UPDATE_PRICES
+from calibr.connectors.shopify.documents import BULK_OPERATION, PRICES, STAGE_UPLOAD, START_BULK_MUTATION, UPDATE_PRICES
 
 STANDARD_BUCKET: Final = 2_000
 STANDARD_RATE: Final = 100
 TYPICAL_LATENCY_S: Final = 0.3
 READS_PER_ROW: Final = 2
-"""Each row is read before it is written and read back afterwards."""
+"""Each row is read before it is written and read back afterwards, on either path."""
+
+BULK_FROM_ROWS: Final = 100
+"""Below that nobody waits for a file: the path by calls is over before the store has looked at one."""
+FILES_AT_ONCE: Final = 4
+LOOKS_PER_FILE: Final = 10
+LINES_PER_S: Final = 20.0
+"""Lines of one file that the store works through in a second. Shopify promises nothing; this is on the careful side."""
+FILE_OVERHEAD_S: Final = 6.0
+"""From the last line of a file to its result: queueing, start, and the rest until the next look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +36,49 @@ class Pace:
     write_latency_s: float | None
     at_once: int
 
+    def seconds(self, points: int) -> float:
+        """How long the bucket takes to give so many points, beyond what it holds already."""
+        bucket = self.bucket
+        rate, saved = (bucket.restore_rate, bucket.available) if bucket.known else (STANDARD_RATE, STANDARD_BUCKET)
+        return max(0, points - saved) / rate
 
-def estimate(rows_per_group: Sequence[int], costs: CostBook, pace: Pace) -> Estimate:
-    """Estimate reading, writing and reading back these rows; each item of `rows_per_group` is one Shopify product."""
+
+def estimate(rows_per_group: Sequence[int], costs: CostBook, pace: Pace, forced: WritePath | None = None) -> Estimate:
+    """Estimate reading, writing and reading back these rows; each item of `rows_per_group` is one Shopify product.
+
+    The path is the faster one, unless one is `forced`.
+    """
+    by_calls, by_files = _by_calls(rows_per_group, costs, pace), _by_files(rows_per_group, costs, pace)
+    if forced is not None:
+        return by_files if forced is WritePath.BULK else by_calls
+    pays = sum(rows_per_group) >= BULK_FROM_ROWS and by_files.seconds < by_calls.seconds
+    return by_files if pays else by_calls
+
+
+def _by_calls(rows_per_group: Sequence[int], costs: CostBook, pace: Pace) -> Estimate:
     writes = [size for rows in rows_per_group for size in _chunk_sizes(rows)]
     reads = _chunk_sizes(sum(rows_per_group)) * READS_PER_ROW
-    points = sum(costs.expect(UPDATE_PRICES, size) for size in writes)
-    points += sum(costs.expect(PRICES, size) for size in reads)
-    bucket = pace.bucket
-    rate, saved = (bucket.restore_rate, bucket.available) if bucket.known else (STANDARD_RATE, STANDARD_BUCKET)
-    by_points = max(0, points - saved) / rate
+    points = sum(costs.likely(UPDATE_PRICES, size) for size in writes) + _reading(reads, costs)
     by_latency = len(writes) * (pace.write_latency_s or TYPICAL_LATENCY_S) / pace.at_once
-    return Estimate(len(writes) + len(reads), points, math.ceil(max(by_points, by_latency)))
+    seconds = max(pace.seconds(points), by_latency)
+    return Estimate(len(writes) + len(reads), points, math.ceil(seconds), WritePath.CALLS)
+
+
+def _by_files(rows_per_group: Sequence[int], costs: CostBook, pace: Pace) -> Estimate:
+    rows = sum(rows_per_group)
+    files = math.ceil(rows / MOST_ROWS)
+    lines = sum(len(_chunk_sizes(size)) for size in rows_per_group)
+    reads = _chunk_sizes(rows) * READS_PER_ROW
+    asked = costs.likely(STAGE_UPLOAD, 0) + costs.likely(START_BULK_MUTATION, 0)
+    asked += LOOKS_PER_FILE * costs.likely(BULK_OPERATION, 1)
+    points = files * asked + _reading(reads, costs)
+    at_work = lines / LINES_PER_S / max(1, min(files, FILES_AT_ONCE))
+    seconds = max(pace.seconds(points), at_work) + (FILE_OVERHEAD_S if files else 0)
+    return Estimate(len(reads) + files * (2 + LOOKS_PER_FILE), points, math.ceil(seconds), WritePath.BULK)
+
+
+def _reading(reads: Sequence[int], costs: CostBook) -> int:
+    return sum(costs.likely(PRICES, size) for size in reads)
 
 
 def _chunk_sizes(rows: int) -> list[int]:

@@ -45,8 +45,7 @@ class PriceWriter:
 
     def write(self, writes: Sequence[PriceWrite], until: float) -> list[WriteResult]:
         """Return one result per write, in order. Raises `Invalid`, and sends nothing, if a listing comes twice."""
-        _refuse_duplicates(writes)
-        results = {write.external_id: refusal for write in writes if (refusal := _refuse_row(write))}
+        results = refusals(writes)
         fit = [write for write in writes if write.external_id not in results]
         if fit:
             results |= {result.external_id: result for result in self._write_fit(fit, until)}
@@ -57,18 +56,11 @@ class PriceWriter:
             told = self._currency.get(until)
         except CallError as err:
             return without_answer(writes, _before_sending(err))
-        strangers = [
-            _refused(w, CURRENCY_MISMATCH, f"The store's currency is {told}, not {w.currency}.")
-            for w in writes
-            if w.currency != told
-        ]
-        groups: dict[str, list[PriceWrite]] = {}
-        for write in writes:
-            if write.currency == told:
-                groups.setdefault(write.group_external_id, []).append(write)
+        strangers = [mismatch(write, told) for write in writes if write.currency != told]
+        groups = by_product([write for write in writes if write.currency == told])
         stop = _Stop()
         # The chunks of one product go one after another: Shopify locks a product while it writes it.
-        done = run_all(self._pool, lambda group: self._write_group(group, stop, until), list(groups.values()))
+        done = run_all(self._pool, lambda group: self._write_group(group, stop, until), groups)
         return strangers + [result for results in done for result in results]
 
     def _write_group(self, group: Sequence[PriceWrite], stop: "_Stop", until: float) -> list[WriteResult]:
@@ -80,12 +72,8 @@ class PriceWriter:
     def _write_once(self, writes: Sequence[PriceWrite], stop: "_Stop", until: float) -> list[WriteResult]:
         if (reason := stop.reason()) is not None:
             return without_answer(writes, reason)
-        variables = {
-            "productId": to_gid(PRODUCT, writes[0].group_external_id),
-            "variants": [variant_input(write) for write in writes],
-        }
         try:
-            data = self._client.call(UPDATE_PRICES, variables, rows=len(writes), until=until)
+            data = self._client.call(UPDATE_PRICES, update_variables(writes), rows=len(writes), until=until)
             results = judge(writes, data.get("productVariantsBulkUpdate"))
         except TooLargeError as err:
             if len(writes) > 1:
@@ -96,6 +84,22 @@ class PriceWriter:
             return without_answer(writes, err)
         stop.succeeded()
         return results
+
+
+def by_product(writes: Sequence[PriceWrite]) -> list[list[PriceWrite]]:
+    """Group by product, in the order in which each comes first."""
+    groups: dict[str, list[PriceWrite]] = {}
+    for write in writes:
+        groups.setdefault(write.group_external_id, []).append(write)
+    return list(groups.values())
+
+
+def update_variables(writes: Sequence[PriceWrite]) -> dict[str, Any]:
+    """Return the variables of the mutation that writes rows of one product, on either path."""
+    return {
+        "productId": to_gid(PRODUCT, writes[0].group_external_id),
+        "variants": [variant_input(write) for write in writes],
+    }
 
 
 def variant_input(write: PriceWrite) -> dict[str, Any]:
@@ -138,6 +142,20 @@ def _before_sending(error: CallError) -> CallError:
     return CallError(error.code, error.message, retryable=error.retryable, retry_after_s=error.retry_after_s)
 
 
+def refusals(writes: Sequence[PriceWrite]) -> dict[str, WriteResult]:
+    """Return by external id what must never reach a store, whoever asked for it, with the reason.
+
+    Raises `Invalid` if a listing comes twice.
+    """
+    _refuse_duplicates(writes)
+    return {write.external_id: refusal for write in writes if (refusal := _refuse_row(write))}
+
+
+def mismatch(write: PriceWrite, told: str) -> WriteResult:
+    """Refuse a write in another currency than the store's."""
+    return _refused(write, CURRENCY_MISMATCH, f"The store's currency is {told}, not {write.currency}.")
+
+
 def _refuse_duplicates(writes: Sequence[PriceWrite]) -> None:
     seen: set[str] = set()
     for write in writes:
@@ -149,7 +167,6 @@ def _refuse_duplicates(writes: Sequence[PriceWrite]) -> None:
 
 
 def _refuse_row(write: PriceWrite) -> WriteResult | None:
-    """Refuse what must never reach a store, whoever asked for it."""
     checks: tuple[tuple[bool, Callable[[], str]], ...] = (
         (is_short_id(write.external_id), lambda: f"external id {write.external_id!r} is not a variant number"),
         (is_short_id(write.group_external_id), lambda: f"group {write.group_external_id!r} is not a product number"),

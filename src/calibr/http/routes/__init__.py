@@ -2,9 +2,12 @@
 
 from calibr.http.routes import (
     audit,
+    authorization,
     catalog,
     connections,
+    drift,
     events,
+    hooks,
     operations,
     plans,
     price_changes,
@@ -16,8 +19,11 @@ ROUTERS = (
     operations.router,
     tenancy.router,
     connections.router,
+    hooks.router,
+    authorization.router,
     catalog.router,
     price_changes.router,
+    drift.router,
     plans.router,
     audit.router,
     events.router,
@@ -30,6 +36,8 @@ TAGS = [
     {"name": "connections", "description": "Links to stores, and their syncs."},
     {"name": "catalog", "description": "Products, price lists and prices, as the stores have them."},
     {"name": "price changes", "description": "From a rule to a plan, an approval, an apply run and back."},
+    {"name": "drift", "description": "Prices that somebody else changed, and what is decided about them."},
+    {"name": "webhooks in", "description": "What stores send by themselves."},
     {"name": "events", "description": "The event log, as a list and as a stream, and who else gets it."},
     {"name": "audit", "description": "What happened, and the schemas of what is stored about it."},
 ]

@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr
 from starlette.responses import Response
 
 from calibr import catalog
-from calibr.catalog import SyncFinding
+from calibr.catalog import SyncFinding, SyncMode
 from calibr.connectors.port import Health
 from calibr.core.errors import Upstream
 from calibr.core.ids import ConnectionId, SyncId
@@ -37,6 +37,11 @@ class NewConnection(RequestModel):
 class SyncRequest(RequestModel):
     """How to read."""
 
+    mode: SyncMode = Field(
+        default=SyncMode.AUTO,
+        description="`full` reads everything, `incremental` what changed since the last sync. `auto` takes the second"
+        " while a full one of the last 24 hours stands, and the first otherwise.",
+    )
     force: bool = Field(
         default=False, description="Believe the store even if most of what it sold seems to have vanished."
     )
@@ -118,10 +123,14 @@ def check_connection(caller: ConnectorsWrite, connection_id: UUID, _body: Nothin
 def request_sync(
     caller: ConnectorsWrite, connection_id: UUID, body: Annotated[SyncRequest, Depends(JsonBody(SyncRequest))]
 ) -> Response:
-    """The worker reads products, prices and costs, and records what is new, changed or gone. One sync at a time."""
+    """The worker reads products, prices and costs, and records what is new, changed or gone. One sync at a time.
+
+    An incremental sync reads every product group that the store says was updated, with all of its variants. It counts
+    the store's variants too: where some are missing it goes on as a full one, which finds what was deleted.
+    """
 
     def work(session: Session) -> Answer:
-        sync = catalog.request_sync(session, ConnectionId(connection_id), force=body.force)
+        sync = catalog.request_sync(session, ConnectionId(connection_id), force=body.force, mode=body.mode)
         return accepted(views.sync(sync), f"/v1/syncs/{sync.id}")
 
     return caller.command(work)
@@ -154,7 +163,7 @@ def _ask(caller: Caller, connection_id: ConnectionId) -> Health:
     """The store's answer. No transaction is open while we wait for it."""
     services = caller.services
     with caller.session() as session:
-        connector = catalog.open_connector(session, connection_id, services.vault, services.connectors)
+        connector = catalog.open_connector(session, connection_id, services.vault, services.connectors, any_state=True)
     try:
         return connector.check()
     except Upstream as error:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import WithJsonSchema
 
-from calibr.catalog import Connection, SyncRun
+from calibr.catalog import Connection, ConsentRequest, SyncRun
 
 OptionalObject = Annotated[Any, WithJsonSchema({"type": ["object", "null"]})]
 
@@ -19,12 +19,23 @@ class ConnectionView:
     id: UUID
     kind: str
     name: str
-    state: Literal["active", "failing", "disabled"]
+    state: Literal["pending", "active", "failing", "unauthorized", "uninstalled", "disabled"]
     config: dict[str, Any]
     health: OptionalObject
     created_at: datetime
     first_synced_at: datetime | None
     last_synced_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentView:
+    """Where the owner of the store has to go in a browser. `authorize_url` is good once and shown once."""
+
+    connection_id: UUID
+    authorize_url: str | None
+    redirect_uri: str
+    """Must be among the redirect URLs of the app, letter by letter."""
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +53,20 @@ class SyncView:
     requested_by: str
     created_at: datetime
     finished_at: datetime | None
+    mode: Literal["auto", "full", "incremental"]
+    """`auto` until it begins."""
+    since: datetime | None
+    """Of an incremental sync: it reads what changed in the store since then."""
 
 
 def connection(found: Connection) -> ConnectionView:
     """The view of a connection."""
     return ConnectionView(**{name: getattr(found, name) for name in ConnectionView.__dataclass_fields__})
+
+
+def consent(connection_id: UUID, asked: ConsentRequest, *, with_url: bool) -> ConsentView:
+    """The view of a consent that was asked for."""
+    return ConsentView(connection_id, asked.url if with_url else None, asked.redirect_uri, asked.expires_at)
 
 
 def sync(found: SyncRun) -> SyncView:

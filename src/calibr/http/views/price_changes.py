@@ -43,6 +43,8 @@ class PriceChangeBrief:
     plan_root: str | None
     rollback_of: UUID | None
     retry_of: UUID | None
+    reasserts: bool
+    """Whether it puts back prices that had drifted; it was made of drift and not computed from rules."""
     created_by: UUID
     created_at: datetime
     updated_at: datetime

@@ -23,8 +23,8 @@ class Sandbox:
     url: str
     http: httpx2.Client
 
-    def connect(self, token: str = TOKEN) -> ShopifyConnector:
-        return create({"shop_url": self.url}, {"access_token": token}, allow_loopback=True)
+    def connect(self, token: str = TOKEN, **config: object) -> ShopifyConnector:
+        return create({"shop_url": self.url, **config}, {"access_token": token}, allow_loopback=True)
 
     def control(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         response = self.http.request(method, f"/sandbox/{path}", json=body)

@@ -56,7 +56,8 @@ def test_check_names_what_is_missing(tmp_path: Path) -> None:
         connector.close()
 
     assert not health.ok
-    assert health.problems == ("The access token lacks the scope write_products, which is needed to write prices.",)
+    assert health.missing_scopes == ("write_products", "read_inventory", "read_markets")
+    assert health.problems[0].startswith("The app lacks the scope write_products, which is needed to read the catalog")
 
 
 def test_check_with_a_wrong_token_says_so_and_not_the_token(store: Sandbox) -> None:

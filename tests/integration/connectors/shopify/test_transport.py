@@ -141,7 +141,9 @@ def test_the_token_shows_in_no_repr_of_the_connector() -> None:
     connector = create({"shop_url": "http://127.0.0.1:9"}, {"access_token": TOKEN}, allow_loopback=True)
     client = connector._client
 
-    shown = repr([connector, vars(connector), vars(client), client._http.headers, client._auth, client.config])
+    held = client.tokens.get()
+    parts = [connector, vars(connector), vars(client), client._http.headers, vars(client.tokens), held, client.config]
+    shown = repr(parts)
 
     connector.close()
     assert TOKEN not in shown

@@ -135,3 +135,69 @@ def test_the_parts_of_a_call_never_exceed_its_time(call_s: float) -> None:
     assert times.call_s == pytest.approx(call_s)
     assert before_the_first_byte <= times.answer_s + times.read_s
     assert times.retry_wait_s < times.send_window_s
+
+
+def test_metafields_are_asked_for_by_name() -> None:
+    names = {"product_metafields": ["custom.material", "$app:x.size"], "variant_metafields": ["my-app--1.key_2"]}
+
+    found = parse_config({"shop_url": "https://a.myshopify.com", **names}, SECRETS).metafields
+
+    assert (found.product, found.variant) == (("custom.material", "$app:x.size"), ("my-app--1.key_2",))
+
+
+@pytest.mark.parametrize("field", ["product_metafields", "variant_metafields"])
+@pytest.mark.parametrize(
+    "names",
+    ["custom.a", None, {}, ["custom"], [7], [""], ["custom.a", "custom.a"], ['c".key"'], ["custom.key') {"], ["a.b\n"],
+     [f"custom.k{n:02}" for n in range(51)]],
+)  # fmt: skip
+def test_a_metafield_that_has_no_name_is_refused(field: str, names: object) -> None:
+    with pytest.raises(Invalid) as caught:
+        parse_config({"shop_url": "https://a.myshopify.com", field: names}, SECRETS)
+
+    (fault,) = caught.value.faults
+    assert fault.path == f"$.config.{field}"
+    assert "namespace.key" in fault.rule
+
+
+APP_SECRETS = {"client_secret": "shpss_0123456789abcdef"}
+URL = {"shop_url": "https://a.myshopify.com"}
+
+
+@pytest.mark.parametrize("method", ["client_credentials", "authorization_code"])
+def test_an_app_is_named_with_its_secret(method: str) -> None:
+    config = parse_config({**URL, "auth": {"method": method, "client_id": "abc-1"}}, APP_SECRETS)
+
+    assert config.app is not None
+    assert (config.method, config.app.client_id, config.access_token) == (method, "abc-1", None)
+    assert APP_SECRETS["client_secret"] not in repr(config)
+
+
+def test_a_pasted_token_is_a_method_like_the_others() -> None:
+    assert parse_config({**URL, "auth": {"method": "token"}}, SECRETS) == parse_config(URL, SECRETS)
+
+
+@pytest.mark.parametrize(
+    ("auth", "secrets", "paths"),
+    [
+        ({"method": "password"}, SECRETS, ["$.config.auth.method"]),
+        ({}, SECRETS, ["$.config.auth.method"]),
+        ("token", SECRETS, ["$.config.auth"]),
+        ({"method": "token", "client_id": "x"}, SECRETS, ["$.config.auth.client_id"]),
+        ({"method": "client_credentials"}, APP_SECRETS, ["$.config.auth.client_id"]),
+        ({"method": "client_credentials", "client_id": "a b"}, APP_SECRETS, ["$.config.auth.client_id"]),
+        (
+            {"method": "client_credentials", "client_id": "x"},
+            SECRETS,
+            ["$.secrets.access_token", "$.secrets.client_secret"],
+        ),
+        ({"method": "authorization_code", "client_id": "x", "state": "y"}, APP_SECRETS, ["$.config.auth.state"]),
+        ({"method": "authorization_code", "client_id": "x"}, {"client_secret": ""}, ["$.secrets.client_secret"]),
+    ],
+)
+def test_a_method_takes_its_own_fields_and_no_others(auth: object, secrets: dict[str, str], paths: list[str]) -> None:
+    with pytest.raises(Invalid) as caught:
+        parse_config({**URL, "auth": auth}, secrets)
+
+    assert [fault.path for fault in caught.value.faults] == paths
+    assert not [value for value in secrets.values() if value and value in caught.value.message]

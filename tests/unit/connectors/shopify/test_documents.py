@@ -1,6 +1,7 @@
 """Every document that we send, against the schemas that Shopify publishes."""
 
 import os
+from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
 from pathlib import Path
 
@@ -16,10 +17,15 @@ from graphql import (
 )
 
 from calibr.connectors.shopify import documents
+from calibr.connectors.shopify.catalog import changed_since, with_metafields
 from calibr.connectors.shopify.config import API_VERSIONS
-from calibr.connectors.shopify.documents import ALL, CATALOG, UPDATE_PRICES, Document
+from calibr.connectors.shopify.documents import ALL, CATALOG, START_BULK_MUTATION, UPDATE_PRICES, Document
+from calibr.connectors.shopify.metafields import MOST, Metafields
 
 MAX_BULK_DOCUMENT_BYTES = 65_535
+_NAMES = tuple(f"{'n' * 250}.{'k' * 62}{n:02}" for n in range(MOST))
+WIDEST = changed_since(with_metafields(CATALOG, Metafields(_NAMES, _NAMES)), datetime(2026, 1, 1, tzinfo=UTC))
+"""The catalog with as many and as long metafields as a connection may ask for, of what changed."""
 
 
 @cache
@@ -37,7 +43,7 @@ def test_documents_are_valid_in_each_version_that_we_ask_for(version: str) -> No
     schema = schema_of(version)
 
     rules = (*specified_rules, NoDeprecatedCustomRule)
-    broken = [error.message for document in ALL for error in validate(schema, parse(document.text), rules)]
+    broken = [error.message for document in (*ALL, WIDEST) for error in validate(schema, parse(document.text), rules)]
 
     assert broken == []
 
@@ -59,8 +65,8 @@ def test_a_document_is_one_operation_of_its_own_name(document: Document) -> None
     assert document.is_mutation == (operation.operation.value == "mutation")
 
 
-def test_writing_prices_is_the_one_thing_that_must_not_be_repeated() -> None:
-    assert [document for document in ALL if not document.may_repeat] == [UPDATE_PRICES]
+def test_writing_prices_on_either_path_is_all_that_must_not_be_repeated() -> None:
+    assert [document for document in ALL if not document.may_repeat] == [UPDATE_PRICES, START_BULK_MUTATION]
 
 
 def test_every_document_of_the_module_is_validated() -> None:
@@ -70,6 +76,24 @@ def test_every_document_of_the_module_is_validated() -> None:
 
 
 def test_the_bulk_document_keeps_to_the_rules_of_bulk_queries() -> None:
-    assert len(CATALOG.text.encode()) <= MAX_BULK_DOCUMENT_BYTES
-    assert " nodes" not in CATALOG.text
-    assert CATALOG.text.count("edges { node {") == 2
+    for document in (CATALOG, WIDEST):
+        assert len(document.text.encode()) <= MAX_BULK_DOCUMENT_BYTES
+        assert " nodes" not in document.text
+        assert document.text.count("edges { node {") == 3
+
+
+def test_an_export_of_what_changed_differs_in_its_condition_only() -> None:
+    since = datetime(2026, 11, 24, 12, 30, tzinfo=timezone(timedelta(hours=2)))
+
+    changed = changed_since(CATALOG, since)
+
+    condition = """(query: "updated_at:>='2026-11-24T10:30:00Z'")"""
+    assert changed.text.replace(condition, "") == CATALOG.text
+    assert changed.name == CATALOG.name
+
+
+def test_metafields_are_asked_for_by_namespace_and_key() -> None:
+    document = with_metafields(CATALOG, Metafields(("custom.material",), ("$app:x.size",)))
+
+    assert 'metafield0: metafield(namespace: "custom", key: "material") { type value }' in document.text
+    assert 'metafield0: metafield(namespace: "$app:x", key: "size") { type value }' in document.text

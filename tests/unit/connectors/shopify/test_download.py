@@ -8,7 +8,7 @@ import pytest
 from scripted_store import Reply, ScriptedStore, SentCall
 
 from calibr.connectors.shopify.client import ShopifyClient
-from calibr.connectors.shopify.download import ATTEMPTS, download
+from calibr.connectors.shopify.download import ATTEMPTS, ResultGoneError, download
 from calibr.connectors.shopify.errors import CallError
 
 URL = "https://storage.example/result.jsonl?Signature=s3cret"
@@ -38,6 +38,13 @@ def resumes(call: SentCall) -> httpx2.Response:
     start = int(call.request.headers["range"].removeprefix("bytes=").removesuffix("-"))
     told = {"content-range": f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}"}
     return httpx2.Response(206, content=CONTENT[start:], headers=told)
+
+
+@pytest.fixture(autouse=True)
+def rests(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    taken: list[float] = []
+    monkeypatch.setattr("calibr.connectors.shopify.download.time.sleep", taken.append)
+    return taken
 
 
 def get(client: ShopifyClient, path: Path, *, url: str = URL, size: int | None = len(CONTENT)) -> list[int]:
@@ -84,6 +91,17 @@ def test_goes_on_where_it_broke(store: ScriptedStore, client: ShopifyClient, tmp
     assert store.sent("GET")[1].request.headers["range"] == "bytes=5000-"
 
 
+def testrests_longer_before_each_further_attempt(
+    store: ScriptedStore, client: ShopifyClient, tmp_path: Path, rests: list[float]
+) -> None:
+    store.on("GET", lambda _call: httpx2.Response(503))
+
+    with pytest.raises(CallError):
+        get(client, tmp_path / "f")
+
+    assert rests == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0]
+
+
 def test_starts_anew_where_the_server_does_not_resume(
     store: ScriptedStore, client: ShopifyClient, tmp_path: Path
 ) -> None:
@@ -124,6 +142,7 @@ def test_a_refusal_is_told_without_the_signed_address(
     with pytest.raises(CallError) as caught:
         get(client, tmp_path / "f")
 
+    assert isinstance(caught.value, ResultGoneError) == (status in {403, 404})
     assert str(status) in caught.value.message
     assert "s3cret" not in caught.value.message
     assert len(store.sent("GET")) == times

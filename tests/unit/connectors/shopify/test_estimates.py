@@ -2,11 +2,13 @@
 
 import pytest
 
+from calibr.connectors.port import WritePath
 from calibr.connectors.shopify.bucket import BucketView
 from calibr.connectors.shopify.costs import MAX_CALL_COST, CostBook
 from calibr.connectors.shopify.documents import ALL, PRICES, UPDATE_PRICES
 from calibr.connectors.shopify.estimates import Pace, estimate
 
+CALLS, BULK = WritePath.CALLS, WritePath.BULK
 UNKNOWN = BucketView(known=False, available=0, maximum=0, restore_rate=0, granted=0, refused=0)
 PLUS = BucketView(known=True, available=20_000, maximum=20_000, restore_rate=1_000, granted=1, refused=0)
 
@@ -56,20 +58,20 @@ def test_no_call_is_expected_above_the_cap(document: object) -> None:
 
 
 def test_counts_calls_per_product_and_reads_twice() -> None:
-    told = estimate([250, 251, 1], learned(), Pace(PLUS, 0.01, 32))
+    told = estimate([250, 251, 1], learned(), Pace(PLUS, 0.01, 32), CALLS)
 
     assert told.calls == 4 + 2 * 3
     assert told.points == (60 + 60 + 10 + 10) + 2 * 3 * 3
 
 
 def test_before_the_first_answer_the_standard_plan_is_assumed() -> None:
-    told = estimate([1] * 10_000, learned(), Pace(UNKNOWN, None, 32))
+    told = estimate([1] * 10_000, learned(), Pace(UNKNOWN, None, 32), CALLS)
 
     assert told.seconds == pytest.approx((100_000 + 240 - 2_000) / 100, abs=1)
 
 
 def test_the_store_rate_decides_as_soon_as_it_is_known() -> None:
-    told = estimate([1] * 10_000, learned(), Pace(PLUS, 0.05, 32))
+    told = estimate([1] * 10_000, learned(), Pace(PLUS, 0.05, 32), CALLS)
 
     assert told.seconds == pytest.approx((100_000 + 240 - 20_000) / 1_000, abs=1)
 
@@ -84,3 +86,26 @@ def test_nothing_takes_nothing() -> None:
     told = estimate([], CostBook(), Pace(UNKNOWN, None, 32))
 
     assert (told.calls, told.points, told.seconds) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("rows_per_group", "path"),
+    [([1] * 99, CALLS), ([250] * 4, CALLS), ([5] * 20_000, BULK), ([], CALLS)],
+    ids=["few rows", "few products", "a sale of the whole store", "nothing"],
+)
+def test_files_are_for_many_products(rows_per_group: list[int], path: WritePath) -> None:
+    assert estimate(rows_per_group, learned(), Pace(UNKNOWN, None, 32)).path is path
+
+
+def test_a_forced_path_is_estimated_as_it_is() -> None:
+    few, many = [1], [5] * 20_000
+
+    assert estimate(few, learned(), Pace(UNKNOWN, None, 32), BULK).path is BULK
+    assert estimate(many, learned(), Pace(UNKNOWN, None, 32), CALLS).path is CALLS
+
+
+def test_a_file_costs_no_points_for_its_rows() -> None:
+    told = estimate([5] * 20_000, learned(), Pace(UNKNOWN, None, 32), BULK)
+
+    assert told.points < 10_000
+    assert told.seconds == pytest.approx(20_000 / 20 / 4 + 6, abs=1)

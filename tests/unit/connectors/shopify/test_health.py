@@ -8,8 +8,9 @@ from scripted_store import Reply, ScriptedStore, SentCall, answers, breaks, fail
 
 from calibr.connectors.port import Health
 from calibr.connectors.shopify.client import ShopifyClient
-from calibr.connectors.shopify.health import check, missing_scopes
+from calibr.connectors.shopify.health import check
 from calibr.connectors.shopify.prices import ShopCurrency
+from calibr.connectors.shopify.scopes import missing_scopes
 
 SHOP = {"name": "Test", "currencyCode": "EUR", "plan": {"publicDisplayName": "Basic"}}
 
@@ -25,11 +26,11 @@ def ask(client: ShopifyClient) -> Health:
 @pytest.mark.parametrize(
     ("granted", "missing"),
     [
-        ({"read_products", "write_products"}, []),
-        ({"write_products"}, []),
-        ({"read_products"}, ["write_products"]),
-        ({"write_orders"}, ["read_products", "write_products"]),
-        (set(), ["read_products", "write_products"]),
+        ({"write_products", "read_inventory", "read_markets"}, []),
+        ({"write_products", "write_inventory", "write_markets"}, []),
+        ({"read_products", "read_inventory", "read_markets"}, ["write_products"]),
+        ({"write_products", "read_markets", "write_orders"}, ["read_inventory"]),
+        (set(), ["write_products", "read_inventory", "read_markets"]),
     ],
 )
 def test_a_write_scope_includes_its_read_scope(granted: set[str], missing: list[str]) -> None:
@@ -37,17 +38,32 @@ def test_a_write_scope_includes_its_read_scope(granted: set[str], missing: list[
 
 
 def test_a_healthy_store(store: ScriptedStore, client: ShopifyClient) -> None:
-    store.on("CalibrCheck", described("write_products", "read_inventory"))
+    store.on("CalibrCheck", described("write_products", "read_inventory", "read_markets"))
 
     health = ask(client)
 
     assert (health.ok, health.currency, health.plan, health.store_name) == (True, "EUR", "Basic", "Test")
-    assert health.scopes == ("read_inventory", "write_products")
+    assert health.scopes == ("read_inventory", "read_markets", "write_products")
+    assert (health.missing_scopes, health.problems, health.warnings) == ((), (), ())
+    assert (health.auth_method, health.token_expires_at) == ("token", None)
+    assert health.throttle is not None
+    assert (health.throttle.used_percent, health.throttle.calls, health.throttle.throttled) == (5, 1, 0)
 
 
-def test_a_version_that_fell_forward_is_a_problem(store: ScriptedStore, client: ShopifyClient) -> None:
+def test_a_scope_that_is_missing_is_named_with_what_it_is_for(store: ScriptedStore, client: ShopifyClient) -> None:
+    store.on("CalibrCheck", described("write_products", "read_markets"))
+
+    health = ask(client)
+
+    assert (health.ok, health.missing_scopes) == (False, ("read_inventory",))
+    assert health.problems == (
+        "The app lacks the scope read_inventory, which is needed to read costs, which margins are computed from.",
+    )
+
+
+def test_a_version_that_fell_forward_is_a_warning(store: ScriptedStore, client: ShopifyClient) -> None:
     def newer(call: SentCall) -> httpx2.Response:
-        response = answers(described("write_products"))(call)
+        response = answers(described("write_products", "read_inventory", "read_markets"))(call)
         response.headers["X-Shopify-API-Version"] = "2027-07"
         return response
 
@@ -55,8 +71,8 @@ def test_a_version_that_fell_forward_is_a_problem(store: ScriptedStore, client: 
 
     health = ask(client)
 
-    assert (health.ok, health.api_version) == (False, "2027-07")
-    assert "answers with API version 2027-07 instead of 2026-10" in health.problems[0]
+    assert (health.ok, health.api_version, health.asked_version) == (True, "2027-07", "2026-10")
+    assert "answers with API version 2027-07 instead of 2026-10" in health.warnings[0]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from calibr.connectors.shopify import KIND, ShopifyConnector
 from calibr.connectors.shopify.batches import MAX_ARRAY
 from calibr.connectors.shopify.config import API_VERSIONS, DEFAULT_API_VERSION
 from calibr.connectors.shopify.costs import MAX_CALL_COST
-from calibr.connectors.shopify.health import REQUIRED_SCOPES
+from calibr.connectors.shopify.scopes import REQUIRED_SCOPES
 
 PACKAGE = files("calibr.connectors.shopify")
 ROOT = Path(__file__).parents[4]
@@ -44,7 +44,7 @@ def test_the_manifest_says_what_the_code_does() -> None:
     assert manifest["api_version"] == DEFAULT_API_VERSION
     assert tuple(manifest["api_versions"]) == API_VERSIONS
     assert set(manifest["capabilities"]) == {capability.value for capability in ShopifyConnector.capabilities}
-    assert set(manifest["scopes"]["required"]) == set(REQUIRED_SCOPES)
+    assert manifest["scopes"]["required"] == dict(REQUIRED_SCOPES)
     assert manifest["limits"] == {
         "rows_per_call": MAX_ARRAY, "rows_per_group_call": MAX_ARRAY, "points_per_call": MAX_CALL_COST,
     }  # fmt: skip
