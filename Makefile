@@ -73,6 +73,7 @@ docs: setup-dev ## regenerate the generated reference pages
 lock: setup-dev ## resolve the requirement locks anew
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --extra sandbox --group build pyproject.toml -o requirements/run.lock
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --extra sandbox --group dev pyproject.toml -o requirements/dev.lock
+	@for each in build official lib-shopify-graphql tap-shopify; do $(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-annotate tests/contract/clients/requirements-$$each.in -o tests/contract/clients/requirements-$$each.txt || exit; done
 
 clean: ## remove .venv and caches
 	@rm -rf .venv .clients .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -41,7 +41,8 @@ class FaultRule:
 
     `burst` more calls fail right after each hit. `delay_s` and a random part of `delay_jitter_s` are how long a delay
     lasts, or how long a slow body takes. `retry_after_s` is what a 429 tells. `operations` limits the rule to GraphQL
-    operations with these names, `between` to a time: seconds since the server started, from and to.
+    operations with these names, and alone lets it strike `oauth/access_token`. `between` limits it to a time: seconds
+    since the server started, from and to.
     """
 
     kind: FaultKind
@@ -114,6 +115,15 @@ class Faults:
             if active.rule.kind in WEBHOOK_KINDS or not active.concerns(is_mutation=is_mutation, operation=operation):
                 continue
             if active.strikes(now_s):
+                self.hits[active.rule.kind.value] += 1
+                return Fault(active.rule, active.delay_s())
+        return None
+
+    def pick_named(self, operation: str) -> Fault | None:
+        """Decide the fate of a call that is no GraphQL: only rules that name it count, so the seeds of others hold."""
+        now_s = self._clock() - self._started
+        for active in self._active:
+            if active.rule.kind not in WEBHOOK_KINDS and operation in active.rule.operations and active.strikes(now_s):
                 self.hits[active.rule.kind.value] += 1
                 return Fault(active.rule, active.delay_s())
         return None

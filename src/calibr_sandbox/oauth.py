@@ -19,7 +19,9 @@ from starlette.routing import Route
 from calibr_sandbox.access import BAD_TOKEN, Access
 from calibr_sandbox.clock import SandboxClock
 from calibr_sandbox.config import SandboxConfig
+from calibr_sandbox.faults import Faults
 from calibr_sandbox.grants import DAY_S, Grant, Kind, RefusedGrantError
+from calibr_sandbox.oauth_faults import OPERATION, answer_with
 from calibr_sandbox.scopes import as_listed, parse_scopes
 from calibr_sandbox.session_token import Audience, BadSessionTokenError, read_session_token
 
@@ -56,8 +58,9 @@ class OAuthError(Exception):
 class OAuth:
     """The handlers, on one shop and its one app."""
 
-    def __init__(self, config: SandboxConfig, access: Access, clock: SandboxClock) -> None:
+    def __init__(self, config: SandboxConfig, access: Access, clock: SandboxClock, faults: Faults) -> None:
         """Serve the grants of this app."""
+        self._faults = faults
         self._config = config
         self._app = access.app
         self._grants = access.grants
@@ -74,12 +77,8 @@ class OAuth:
 
     async def access_token(self, request: Request) -> Response:
         """Give out a token for whatever the caller has to show."""
-        try:
-            fields = _fields(request.headers.get("content-type", ""), await request.body())
-            self._check_client(fields)
-            return _json(self._granted(fields))
-        except OAuthError as error:
-            return _json({"error": error.code, "error_description": error.description}, 400)
+        content_type, body = request.headers.get("content-type", ""), await request.body()
+        return await answer_with(self._faults.pick_named(OPERATION), lambda: self._answered(content_type, body))
 
     async def access_scopes(self, request: Request) -> Response:
         """List the scopes of a token."""
@@ -111,6 +110,14 @@ class OAuth:
         told = self._told({"code": code, **state})
         signature = sign_query({**own, **told}, self._app.secret)
         return RedirectResponse(_with_query(redirect, {**told, "hmac": signature}), 302)
+
+    def _answered(self, content_type: str, body: bytes) -> Response:
+        try:
+            fields = _fields(content_type, body)
+            self._check_client(fields)
+            return _json(self._granted(fields))
+        except OAuthError as error:
+            return _json({"error": error.code, "error_description": error.description}, 400)
 
     def _granted(self, fields: Mapping[str, str]) -> dict[str, object]:
         grant_type = fields.get("grant_type") or ("authorization_code" if "code" in fields else "")

@@ -66,7 +66,8 @@ def create_app(config: SandboxConfig, clock: Clock = time.monotonic, faults: Seq
 
     graphql = Route("/admin/api/{version}/graphql.json", GraphQLEndpoint(shop), methods=["POST"])
     app_control = AppControl(config, access, time_here, webhooks)
-    parts = (OAuth(config, access, time_here), Rest(config, store, access), app_control, FactsControl(store, webhooks))
+    identity = OAuth(config, access, time_here, in_force)
+    parts = (identity, Rest(config, store, access), app_control, FactsControl(store, webhooks))
     routes = [route for part in (*parts, StagedStorage(staged), Control(shop)) for route in part.routes()]
     only = Middleware(OnlyThisShop, shop_domain=config.shop_domain)
     app = Starlette(routes=[graphql, *routes], middleware=[only], lifespan=closing)

@@ -53,7 +53,7 @@ def _install(name: str) -> bool:
         for command in _node_steps() if name == NODE_CLIENT else _python_steps(name):
             subprocess.run(command, check=True, capture_output=True, text=True, timeout=_TIMEOUT_S)
     except subprocess.CalledProcessError as error:
-        _why_not(name).write_text(_last_line(error.stderr or error.stdout), encoding="utf-8")
+        _why_not(name).write_text(_reason(error.stderr or error.stdout), encoding="utf-8")
         return False
     except (OSError, subprocess.TimeoutExpired) as error:
         _why_not(name).write_text(str(error), encoding="utf-8")
@@ -86,9 +86,11 @@ def _why_not(name: str) -> Path:
     return PLACE / f"{name}.why-not.txt"
 
 
-def _last_line(output: str) -> str:
+def _reason(output: str) -> str:
+    """The first line that speaks of an error, or the last one of all."""
     lines = [line.strip() for line in output.splitlines() if line.strip() and "WARN" not in line.upper()]
-    return lines[-1] if lines else "the installer gave no reason"
+    errors = [line for line in lines if "error" in line.lower()]
+    return (errors or lines[-1:] or ["the installer gave no reason"])[0]
 
 
 if __name__ == "__main__":

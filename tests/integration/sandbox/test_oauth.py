@@ -254,6 +254,35 @@ def _exchange(ask: Ask, token: str, kind: str = "offline", **more: object) -> tu
     )
 
 
+def test_an_answer_that_was_lost_is_asked_for_again(sandbox: StartedSandbox, ask: Ask) -> None:
+    first = _expiring(sandbox, ask)
+    rule = {"kind": "drop_after_commit", "count": 1, "operations": ["oauth/access_token"]}
+    sandbox.client.request("POST", "/sandbox/faults", rule)
+
+    with pytest.raises((http.client.HTTPException, OSError)):
+        _refresh(ask, first)
+
+    assert _status(sandbox, first["access_token"]) == 401  # the refresh has happened
+    status, second = _refresh(ask, first)
+    assert status == 200
+    assert _status(sandbox, second["access_token"]) == 200
+
+
+@pytest.mark.parametrize(("kind", "status"), [("server_error", 503), ("too_many_requests", 429)])
+def test_the_token_endpoint_may_be_out_of_order(sandbox: StartedSandbox, ask: Ask, kind: str, status: int) -> None:
+    rule = {"kind": kind, "count": 1, "operations": ["oauth/access_token"]}
+    sandbox.client.request("POST", "/sandbox/faults", rule)
+
+    assert [ask(**CREDENTIALS)[0] for _ in range(2)] == [status, 200]
+
+
+def test_a_fault_that_names_no_operation_spares_the_token_endpoint(sandbox: StartedSandbox, ask: Ask) -> None:
+    sandbox.client.request("POST", "/sandbox/faults", {"kind": "server_error"})
+
+    assert ask(**CREDENTIALS)[0] == 200
+    assert sandbox.client.graphql(READ).status == 503
+
+
 def test_a_session_token_is_exchanged(sandbox: StartedSandbox, ask: Ask) -> None:
     session_token = sandbox.client.request("POST", "/sandbox/app/session-token", {"user": 7}).body["session_token"]
 
