@@ -86,12 +86,12 @@ def _show(page: Console, found: list[Drift]) -> None:
         return
     columns = [
         Column("id"),
-        Column("listing"),
+        Column("state"),
+        Column("listing", shrink=True),
         Column("expected", align="right"),
         Column("store", align="right"),
-        Column("source"),
-        Column("seen"),
-        Column("state"),
+        Column("source", shrink=True),
+        Column("seen (UTC)", shrink=True),
     ]
     page.print(table(columns, [_row(one) for one in found]))
 
@@ -99,12 +99,12 @@ def _show(page: Console, found: list[Drift]) -> None:
 def _row(one: Drift) -> list[Cell]:
     return [
         one["id"][-12:],
+        Text(one["state"] if one["reason"] is None else f"{one['state']} ({one['reason']})"),
         text(one["external_id"]),
         _price(one["expected"], one["currency"]),
         _price(one["observed"], one["currency"]),
         text(one["source"]),
         moment(one["observed_at"]),
-        Text(one["state"] if one["reason"] is None else f"{one['state']} ({one['reason']})"),
     ]
 
 

@@ -57,7 +57,13 @@ def list_all(cli: Cli) -> None:
         [text(s["name"]), s["kind"], _state(s), text(", ".join(s["event_types"]) or "all"), text(_where(s))]
         for s in found
     ]
-    columns = [Column("name"), Column("kind"), Column("state"), Column("events"), Column("to", shrink=True)]
+    columns = [
+        Column("name"),
+        Column("kind"),
+        Column("state"),
+        Column("events", shrink=True),
+        Column("to", shrink=True),
+    ]
     cli.result({"items": found}, lambda page: page.print(table(columns, rows)))
 
 
