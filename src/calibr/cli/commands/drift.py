@@ -90,7 +90,6 @@ def _show(page: Console, found: list[Drift]) -> None:
         Column("listing", shrink=True),
         Column("expected", align="right"),
         Column("store", align="right"),
-        Column("source", shrink=True),
         Column("seen (UTC)", shrink=True),
     ]
     page.print(table(columns, [_row(one) for one in found]))
@@ -101,19 +100,17 @@ def _row(one: Drift) -> list[Cell]:
         one["id"][-12:],
         Text(one["state"] if one["reason"] is None else f"{one['state']} ({one['reason']})"),
         text(one["external_id"]),
-        _price(one["expected"], one["currency"]),
-        _price(one["observed"], one["currency"]),
-        text(one["source"]),
+        _price(one["expected"], one["currency"], says_currency=True),
+        _price(one["observed"], one["currency"], says_currency=False),
         moment(one["observed_at"]),
     ]
 
 
-def _price(price: dict[str, Any] | None, currency: str) -> str:
+def _price(price: dict[str, Any] | None, currency: str, *, says_currency: bool) -> str:
     if price is None:
         return amount(None, currency)
-    shown = amount(price["unit_amount"], currency)
-    crossed = price["compare_at"]
-    return f"{shown} {currency}" if crossed is None else f"{shown} ({amount(crossed, currency)}) {currency}"
+    crossed = "" if price["compare_at"] is None else f" ({amount(price['compare_at'], currency)})"
+    return f"{amount(price['unit_amount'], currency)}{crossed}{f' {currency}' if says_currency else ''}"
 
 
 def _planned(made: dict[str, Any]) -> str:
