@@ -23,7 +23,7 @@ LOOKS_PER_FILE: Final = 10
 LINES_PER_S: Final = 20.0
 """Lines of one file that the store works through in a second. Shopify promises nothing; this is on the careful side."""
 FILE_OVERHEAD_S: Final = 6.0
-"""From the last line of a file to its result: queueing, start, and the rest until the next look."""
+"""What each file takes beside its lines: reading before and after, queueing, and the rest until the next look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +70,9 @@ def _by_files(rows_per_group: Sequence[int], costs: CostBook, pace: Pace) -> Est
     asked = costs.likely(STAGE_UPLOAD, 0) + costs.likely(START_BULK_MUTATION, 0)
     asked += LOOKS_PER_FILE * costs.likely(BULK_OPERATION, 1)
     points = files * asked + _reading(reads, costs)
-    at_work = lines / LINES_PER_S / max(1, min(files, FILES_AT_ONCE))
-    seconds = max(pace.seconds(points), at_work) + (FILE_OVERHEAD_S if files else 0)
-    return Estimate(len(reads) + files * (2 + LOOKS_PER_FILE), points, math.ceil(seconds), WritePath.BULK)
+    at_work = (lines / LINES_PER_S + files * FILE_OVERHEAD_S) / max(1, min(files, FILES_AT_ONCE))
+    seconds = math.ceil(max(pace.seconds(points), at_work))
+    return Estimate(len(reads) + files * (2 + LOOKS_PER_FILE), points, seconds, WritePath.BULK)
 
 
 def _reading(reads: Sequence[int], costs: CostBook) -> int:

@@ -108,4 +108,4 @@ def test_a_file_costs_no_points_for_its_rows() -> None:
     told = estimate([5] * 20_000, learned(), Pace(UNKNOWN, None, 32), BULK)
 
     assert told.points < 10_000
-    assert told.seconds == pytest.approx(20_000 / 20 / 4 + 6, abs=1)
+    assert told.seconds == pytest.approx((20_000 / 20 + 40 * 6) / 4, abs=1)
