@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 import stamina
@@ -20,12 +20,12 @@ from calibr.connectors.shopify.answers import readable
 from calibr.connectors.shopify.client import ShopifyClient
 from calibr.connectors.shopify.documents import (
     BULK_OPERATION,
-    BULK_OPERATIONS,
     CANCEL_BULK,
     START_BULK_QUERY,
     Document,
 )
 from calibr.connectors.shopify.errors import PROTOCOL, THROTTLED, UNAUTHORIZED, UNAVAILABLE, CallError
+from calibr.connectors.shopify.operations import BUSY, find_operation
 from calibr.connectors.shopify.shapes import as_count, as_list, as_object, as_text
 
 CALL_WINDOW_S: Final = 60.0
@@ -40,10 +40,10 @@ STALL_S: Final = 1_800.0
 RUNS: Final = 3
 STARTING: Final = "starting the catalog export"
 STAGE: Final = "catalog export"
-CLOCKS_APART: Final = timedelta(hours=1)
-"""How far the store's clock may be from ours when an operation is looked for."""
 
-_BUSY: Final = frozenset({"OPERATION_IN_PROGRESS", "LIMIT_REACHED"})
+CLOCKS_APART: Final = timedelta(hours=1)
+"""How far the store's clock may be from ours: an operation that is not found costs a second export."""
+
 _UNDER_WAY: Final = frozenset({"CREATED", "RUNNING", "CANCELING"})
 
 
@@ -124,26 +124,14 @@ class BulkQuery:
             return as_text(as_object(payload.get("bulkOperation"), "bulkOperation").get("id"), "bulkOperation.id")
         error = as_object(errors[0], "userErrors entry")
         message = readable(error.get("message"))
-        if error.get("code") not in _BUSY:
+        if error.get("code") not in BUSY:
             raise CallError(PROTOCOL, f"Shopify refuses the bulk query: {message}")
         raise CallError(THROTTLED, f"The store runs too many bulk operations: {message}", retryable=True)
 
     def _find(self, operation: ReadingOperation) -> str | None:
-        """Look for the operation by its name among those that began since it was noted, the newest first."""
-        begun = f"{operation.begun_at.astimezone(UTC) - CLOCKS_APART:%Y-%m-%dT%H:%M:%SZ}"
-        after = None
-        while True:
-            variables = {"query": f"operation_type:query created_at:>='{begun}'", "after": after}
-            data = self._client.insist(BULK_OPERATIONS, variables, rows=50, until=self._until())
-            page = as_object(data.get("bulkOperations"), "bulkOperations")
-            for node in as_list(page.get("nodes"), "bulkOperations.nodes"):
-                found = as_object(node, "bulkOperations.nodes entry")
-                if operation.name in as_text(found.get("query"), "bulkOperation.query"):
-                    return as_text(found.get("id"), "bulkOperation.id")
-            info = as_object(page.get("pageInfo"), "bulkOperations.pageInfo")
-            if not info.get("hasNextPage"):
-                return None
-            after = as_text(info.get("endCursor"), "pageInfo.endCursor")
+        """Look for the operation by its name among those that began since it was noted."""
+        found = find_operation(self._client, "query", operation.name, operation.begun_at - CLOCKS_APART, self._until())
+        return None if found is None else as_text(found.get("id"), "bulkOperation.id")
 
     def _follow(self, operation_id: str, progress: Progress) -> BulkResult:
         seen: tuple[str, int] | None = None

@@ -21,7 +21,6 @@ from calibr.connectors.shopify.batches import MAX_ARRAY, cut
 from calibr.connectors.shopify.client import ShopifyClient
 from calibr.connectors.shopify.documents import (
     BULK_OPERATION,
-    BULK_OPERATIONS,
     CANCEL_BULK,
     START_BULK_MUTATION,
     UPDATE_PRICES,
@@ -29,6 +28,7 @@ from calibr.connectors.shopify.documents import (
 )
 from calibr.connectors.shopify.download import download
 from calibr.connectors.shopify.errors import PROTOCOL, THROTTLED, UNAVAILABLE, CallError
+from calibr.connectors.shopify.operations import BUSY, find_operation
 from calibr.connectors.shopify.outcomes import judge
 from calibr.connectors.shopify.prices import ShopCurrency
 from calibr.connectors.shopify.shapes import as_count, as_list, as_object, as_text
@@ -42,10 +42,10 @@ MOST_ROWS: Final = 2_500
 """Rows of one file. Reading their prices beforehand takes 25 s on the smallest plan: what is read must not grow old."""
 
 SLOT_WAIT_S: Final = 5
-CLOCKS_APART: Final = timedelta(days=1)
-"""How far the store's clock may be from ours when an operation is looked for."""
 
-_BUSY: Final = frozenset({"OPERATION_IN_PROGRESS", "LIMIT_REACHED"})
+CLOCKS_APART: Final = timedelta(days=1)
+"""How far the store's clock may be from ours: a file that is not found would be sent again."""
+
 _OVER: Final = frozenset({"COMPLETED", "CANCELED", "FAILED", "EXPIRED"})
 
 
@@ -78,20 +78,9 @@ class BulkPriceWriter:
         return _started(as_object(data.get("bulkOperationRunMutation"), "bulkOperationRunMutation"))
 
     def find(self, tag: str, since: datetime) -> BulkView | None:
-        """Look through the operations that began since then, newest first."""
-        begun = f"{since - CLOCKS_APART:%Y-%m-%dT%H:%M:%SZ}"
-        wanted, after = _name(tag), None
-        while True:
-            variables = {"query": f"operation_type:mutation created_at:>='{begun}'", "after": after}
-            page = as_object(self._ask(BULK_OPERATIONS, variables, 50).get("bulkOperations"), "bulkOperations")
-            for node in as_list(page.get("nodes"), "bulkOperations.nodes"):
-                operation = as_object(node, "bulkOperations.nodes entry")
-                if wanted in as_text(operation.get("query"), "bulkOperation.query"):
-                    return _view(operation)
-            info = as_object(page.get("pageInfo"), "bulkOperations.pageInfo")
-            if not info.get("hasNextPage"):
-                return None
-            after = as_text(info.get("endCursor"), "pageInfo.endCursor")
+        """Look through the operations that began since then."""
+        found = find_operation(self._client, "mutation", _name(tag), since - CLOCKS_APART, self._until())
+        return None if found is None else _view(found)
 
     def look(self, operation_id: str) -> BulkView | None:
         """Ask for one operation."""
@@ -189,7 +178,7 @@ def _started(payload: Mapping[str, Any]) -> BulkStart:
         return BulkStart(WriteOutcome.WRITTEN, as_text(operation.get("id"), "bulkOperation.id"))
     error = as_object(errors[0], "userErrors entry")
     message = readable(error.get("message"))
-    if error.get("code") in _BUSY:
+    if error.get("code") in BUSY:
         return BulkStart(WriteOutcome.RETRY, None, THROTTLED, message, SLOT_WAIT_S)
     raise CallError(PROTOCOL, f"Shopify refuses the bulk mutation: {message}")
 
