@@ -95,6 +95,35 @@ price_list = Table(
     Column("currency", Text, nullable=False),
     Column("is_base", Boolean, nullable=False),
     Column("created_at", _AT, nullable=False),
+    Column("audience", Text),
+    Column("active", Boolean, nullable=False, server_default=text("true")),
+    Column("adjustment_ppm", Integer),
+    Column("adjusts_compare_at", Boolean),
+    Column("read_at", _AT),
+)
+
+market = Table(
+    "market",
+    metadata,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("id", Uuid, primary_key=True, server_default=_NEW_ID),
+    Column("connection_id", Uuid, nullable=False),
+    Column("external_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("countries", ARRAY(Text), nullable=False),
+    Column("price_list_ids", ARRAY(Uuid), nullable=False),
+)
+
+quantity_break = Table(
+    "quantity_break",
+    metadata,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("price_list_id", Uuid, primary_key=True),
+    Column("product_id", Uuid, primary_key=True),
+    Column("minimum_quantity", Integer, primary_key=True),
+    Column("unit_amount", BigInteger, nullable=False),
 )
 
 sync_run = Table(
@@ -187,6 +216,7 @@ price_version = Table(
     Column("ends_at", _AT, Computed("coalesce(valid_to, 'infinity')", persisted=True), primary_key=True),
     Column("change_id", Uuid),
     Column("source", Text, nullable=False),
+    Column("relative", Boolean, nullable=False, server_default=text("false")),
     implicit_returning=False,  # the key holds infinity, which no Python datetime can
 )
 

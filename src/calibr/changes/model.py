@@ -77,11 +77,13 @@ class PriceChange:
     counts: Mapping[ItemState, int]
     reasserts: bool = False
     """Its plan puts back prices that were applied before; it was made of drift and not computed from rules."""
+    releases: bool = False
+    """Its plan takes fixed prices away, so that price lists follow the base prices again."""
 
     @property
     def has_fixed_plan(self) -> bool:
-        """Whether its plan restores recorded prices: nothing can be edited or computed in it."""
-        return self.rollback_of is not None or self.reasserts
+        """Whether its plan was made at once and not computed by rules: nothing can be edited or computed in it."""
+        return self.rollback_of is not None or self.reasserts or self.releases
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +105,21 @@ class Reassertion:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Two amounts as a store shows them. A null compare-at is a value: there is none."""
+    """Two amounts as a store shows them. A null compare-at is a value: there is none.
+
+    `relative`: on a price list beside the base prices, no price is fixed and this one follows the base price; without
+    an amount it stands for whatever that gives.
+    """
 
     unit_amount: int | None
     compare_at: int | None
+    relative: bool = False
+
+    def is_shown_by(self, observed: "Price") -> bool:
+        """Whether a store that shows `observed` has this price."""
+        if self.relative and self.unit_amount is None:
+            return observed.relative
+        return self == observed
 
     def payload(self) -> dict[str, int | None]:
         """The form that events and the API carry."""

@@ -47,6 +47,7 @@ price_change = Table(
     Column("lease_until", _AT),
     Column("fence", BigInteger, nullable=False),
     Column("reasserts", Boolean, nullable=False),
+    Column("releases", Boolean, nullable=False),
 )
 
 store_writer = Table(
@@ -87,6 +88,7 @@ price_change_item = Table(
     Column("trace", ARRAY(BigInteger), nullable=False),
     Column("last_error", Text),
     Column("bulk_id", Uuid),
+    Column("before_relative", Boolean, nullable=False),
 )
 
 bulk_write = Table(

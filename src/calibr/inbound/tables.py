@@ -42,6 +42,9 @@ connection_watch = Table(
     Column("sync_wanted_since", _AT),
     Column("uninstalled_at", _AT),
     Column("inbox_until", _AT),
+    Column("price_lists_next_at", _AT, nullable=False),
+    Column("price_lists_read_at", _AT),
+    Column("price_lists_problem", Text),
 )
 
 privacy_request = Table(

@@ -79,7 +79,10 @@ class CatalogStream(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RemotePrice:
-    """What the store asks now for one listing of the base price list.
+    """What the store asks now for one listing of a price list.
+
+    `relative`: no price is fixed there, this one follows the base price (only on lists beside the base prices; amounts
+    are null where the store does not tell it in the list's currency).
 
     `fault` says why a value of the store is not an amount of the currency; both amounts are then null and must not be
     taken for equal to anything.
@@ -90,19 +93,21 @@ class RemotePrice:
     unit_amount: int | None
     compare_at: int | None
     fault: str | None = None
+    relative: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PriceWrite:
     """One absolute write.
 
-    `compare_at` is written only if `write_compare_at`: null then clears, and zero is never sent for null.
+    `compare_at` is written only if `write_compare_at`: null then clears, and zero is never sent for null. No
+    `unit_amount`: the fixed price of the list is taken away, so that it follows the base price again.
     """
 
     external_id: str
     group_external_id: str
     currency: str
-    unit_amount: int
+    unit_amount: int | None
     compare_at: int | None
     write_compare_at: bool
 

@@ -104,6 +104,8 @@ def update_variables(writes: Sequence[PriceWrite]) -> dict[str, Any]:
 
 def variant_input(write: PriceWrite) -> dict[str, Any]:
     """Return the input of one row. Compare-at is left out, cleared by null or set; null never becomes zero."""
+    if write.unit_amount is None:
+        raise ValueError(f"the row of variant {write.external_id} has no price")  # `refusals` has let it pass
     price = write_amount(write.unit_amount, write.currency)
     row: dict[str, Any] = {"id": to_gid(VARIANT, write.external_id), "price": price}
     if write.write_compare_at:
@@ -170,7 +172,8 @@ def _refuse_row(write: PriceWrite) -> WriteResult | None:
     checks: tuple[tuple[bool, Callable[[], str]], ...] = (
         (is_short_id(write.external_id), lambda: f"external id {write.external_id!r} is not a variant number"),
         (is_short_id(write.group_external_id), lambda: f"group {write.group_external_id!r} is not a product number"),
-        (write.unit_amount >= 0, lambda: f"unit_amount {write.unit_amount} is negative"),
+        (write.unit_amount is not None, lambda: "there is no unit_amount, and a base price cannot be taken away"),
+        (not (write.unit_amount or 0) < 0, lambda: f"unit_amount {write.unit_amount} is negative"),
         (write.compare_at is None or write.compare_at >= 0, lambda: f"compare_at {write.compare_at} is negative"),
     )
     broken = next((say for holds, say in checks if not holds), None)
