@@ -8,6 +8,7 @@ from calibr.catalog.model import (
     Cost,
     Listing,
     ListingRef,
+    Market,
     NewPrice,
     PriceInForce,
     PriceList,
@@ -43,6 +44,7 @@ from calibr.catalog.reads import (
 )
 from calibr.catalog.reads_plan import (
     base_price_list,
+    list_markets,
     list_price_lists,
     listing_refs,
     plan_source,
@@ -80,6 +82,7 @@ __all__ = [
     "Listing",
     "ListingRef",
     "NewConnection",
+    "Market",
     "NewPrice",
     "Observed",
     "Price",
@@ -115,6 +118,7 @@ __all__ = [
     "is_usable",
     "list_connections",
     "list_findings",
+    "list_markets",
     "list_price_lists",
     "list_prices",
     "list_products",

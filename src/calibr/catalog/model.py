@@ -28,7 +28,11 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class PriceList:
-    """A named set of prices of one connection, in one currency."""
+    """A named set of prices of one connection, in one currency: its base prices, or one beside them (`audience`).
+
+    Where a list beside the base prices has no fixed price, its price is relative: the base price with
+    `adjustment_ppm` (millionths of it) added. `active`: it is in use at the store.
+    """
 
     id: PriceListId
     connection_id: ConnectionId
@@ -36,6 +40,25 @@ class PriceList:
     name: str
     currency: str
     is_base: bool
+    audience: str | None = None
+    active: bool = True
+    adjustment_ppm: int | None = None
+    adjusts_compare_at: bool | None = None
+    read_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """A market of a store: its countries, and the price lists in force there."""
+
+    id: UUID
+    connection_id: ConnectionId
+    external_id: str
+    name: str
+    active: bool
+    currency: str
+    countries: tuple[str, ...]
+    price_list_ids: tuple[PriceListId, ...]
 
 
 class SyncMode(StrEnum):
@@ -181,10 +204,14 @@ class PriceVersion:
 
 @dataclass(frozen=True, slots=True)
 class NewPrice:
-    """A price that a store was seen to hold after we wrote it, in minor units."""
+    """A price that a store was seen to hold after we wrote it, in minor units.
+
+    `relative`: it follows the base price since then; without an amount, the store does not tell it.
+    """
 
     product_id: ProductId
     price_list_id: PriceListId
     currency: str
-    unit_amount: int
+    unit_amount: int | None
     compare_at: int | None
+    relative: bool = False

@@ -7,8 +7,17 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, Column, ColumnElement, FromClause, Select, Uuid, any_, func, literal, select, text, true
 
-from calibr.catalog.model import ListingRef, PriceList, ProductLabel
-from calibr.catalog.tables import IN_FORCE, connection, listing, price_list, price_version, product, product_cost
+from calibr.catalog.model import ListingRef, Market, PriceList, ProductLabel
+from calibr.catalog.tables import (
+    IN_FORCE,
+    connection,
+    listing,
+    market,
+    price_list,
+    price_version,
+    product,
+    product_cost,
+)
 from calibr.core.errors import NotFound
 from calibr.core.ids import ConnectionId, PriceListId, ProductId
 from calibr.db import Session
@@ -20,7 +29,8 @@ ProductRange = tuple[ProductId | None, ProductId | None]
 EVERYTHING: ProductRange = (None, None)
 _LIST_COLUMNS = (
     price_list.c.id, price_list.c.connection_id, price_list.c.external_id, price_list.c.name, price_list.c.currency,
-    price_list.c.is_base,
+    price_list.c.is_base, price_list.c.audience, price_list.c.active, price_list.c.adjustment_ppm,
+    price_list.c.adjusts_compare_at, price_list.c.read_at,
 )  # fmt: skip
 
 
@@ -34,6 +44,17 @@ def base_price_list(session: Session, connection_id: ConnectionId) -> PriceList 
     wanted = select(*_LIST_COLUMNS).where(price_list.c.connection_id == connection_id, price_list.c.is_base)
     row = session.execute(wanted).mappings().one_or_none()
     return None if row is None else PriceList(**row)
+
+
+def list_markets(session: Session, connection_id: ConnectionId | None = None) -> list[Market]:
+    """The markets of one store or of all, by name."""
+    columns = [column for column in market.c if column.name != "tenant_id"]
+    wanted = select(*columns).order_by(market.c.name, market.c.id)
+    if connection_id is not None:
+        wanted = wanted.where(market.c.connection_id == connection_id)
+    rows = session.execute(wanted).mappings()
+    lists = ("countries", "price_list_ids")
+    return [Market(**{**row, **{name: tuple(row[name]) for name in lists}}) for row in rows]
 
 
 def plan_source(

@@ -13,8 +13,8 @@ from calibr.db import Session
 
 _NEW = """
   unnest(cast(:product_ids as uuid[]), cast(:price_list_ids as uuid[]), cast(:currencies as text[]),
-         cast(:unit_amounts as bigint[]), cast(:compare_ats as bigint[]))
-    as n(product_id, price_list_id, currency, unit_amount, compare_at)
+         cast(:unit_amounts as bigint[]), cast(:compare_ats as bigint[]), cast(:are_relative as boolean[]))
+    as n(product_id, price_list_id, currency, unit_amount, compare_at, relative)
 """
 # A version never gets an empty interval: two writes of one transaction, or of one microsecond, still follow each other.
 _CLOSE = text(f"""
@@ -22,13 +22,13 @@ _CLOSE = text(f"""
   from {_NEW}
   where v.price_list_id = n.price_list_id and v.product_id = n.product_id and v.ends_at = 'infinity'""")  # noqa: S608
 _OPEN = text(f"""
-  insert into calibr.price_version(tenant_id, product_id, price_list_id, currency, unit_amount, compare_at, valid_from,
-                                   change_id, source)
-  select :tenant_id, n.product_id, n.price_list_id, n.currency, n.unit_amount, n.compare_at,
+  insert into calibr.price_version(tenant_id, product_id, price_list_id, currency, unit_amount, compare_at, relative,
+                                   valid_from, change_id, source)
+  select :tenant_id, n.product_id, n.price_list_id, n.currency, n.unit_amount, n.compare_at, n.relative,
          greatest(:now, (select max(v.valid_to) from calibr.price_version v
                          where v.price_list_id = n.price_list_id and v.product_id = n.product_id)),
          :change_id, :source
-  from {_NEW}""")  # noqa: S608
+  from {_NEW} where n.unit_amount is not null""")  # noqa: S608
 
 
 def record_prices(session: Session, prices: Sequence[NewPrice], *, change_id: UUID, source: str) -> None:
@@ -44,6 +44,7 @@ def record_prices(session: Session, prices: Sequence[NewPrice], *, change_id: UU
         "currencies": [p.currency for p in prices],
         "unit_amounts": [p.unit_amount for p in prices],
         "compare_ats": [p.compare_at for p in prices],
+        "are_relative": [p.relative for p in prices],
         "now": session.now,
     }
     session.execute(_CLOSE, values)
