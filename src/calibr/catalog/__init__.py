@@ -44,6 +44,7 @@ from calibr.catalog.reads import (
 )
 from calibr.catalog.reads_plan import (
     base_price_list,
+    fixed_prices,
     list_markets,
     list_price_lists,
     listing_refs,
@@ -81,8 +82,8 @@ __all__ = [
     "GovernedPrice",
     "Listing",
     "ListingRef",
-    "NewConnection",
     "Market",
+    "NewConnection",
     "NewPrice",
     "Observed",
     "Price",
@@ -111,6 +112,7 @@ __all__ = [
     "facets",
     "fail_sync",
     "find_syncs",
+    "fixed_prices",
     "get_connection",
     "get_product",
     "get_sync",

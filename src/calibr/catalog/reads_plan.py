@@ -5,7 +5,21 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Column, ColumnElement, FromClause, Select, Uuid, any_, func, literal, select, text, true
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    FromClause,
+    Select,
+    Subquery,
+    Uuid,
+    any_,
+    func,
+    literal,
+    select,
+    text,
+    true,
+)
 
 from calibr.catalog.model import ListingRef, Market, PriceList, ProductLabel
 from calibr.catalog.tables import (
@@ -92,6 +106,13 @@ def plan_source(
         valid_from=prices.c.valid_from,
         unit_cost=costs.c.unit_cost,
     )
+
+
+def fixed_prices(price_list_id: PriceListId) -> Subquery:
+    """The prices in force that somebody fixed on a list (all of them on base prices), to be built upon."""
+    named = (price_version.c[name] for name in ("product_id", "currency", "unit_amount", "compare_at"))
+    in_force = (price_version.c.price_list_id == price_list_id, price_version.c.ends_at == IN_FORCE)
+    return select(*named).where(*in_force, ~price_version.c.relative).subquery("fixed")
 
 
 def product_id_after(

@@ -30,6 +30,15 @@ class NewPriceChange:
 
 
 @dataclass(frozen=True, slots=True)
+class NewRelease:
+    """Fixed prices to take away: of which products (a parsed selector document), on which price lists."""
+
+    name: str
+    selector: Json
+    price_list_ids: Sequence[PriceListId]
+
+
+@dataclass(frozen=True, slots=True)
 class EditedPriceChange:
     """What a person edits; None leaves a part as it is."""
 
@@ -122,8 +131,9 @@ class Price:
         return self == observed
 
     def payload(self) -> dict[str, int | None]:
-        """The form that events and the API carry."""
-        return {"unit_amount": self.unit_amount, "compare_at": self.compare_at}
+        """The form that events and the API carry; `relative` is told where it is true."""
+        amounts = {"unit_amount": self.unit_amount, "compare_at": self.compare_at}
+        return {**amounts, "relative": True} if self.relative else amounts
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from calibr.catalog import ProductLabel, product_labels
 from calibr.changes.lifecycle import OPEN_ITEM_STATES, ChangeState, ItemState
 from calibr.changes.model import Item, ItemKey, Price, PriceChange, Progress
 from calibr.changes.repository import CHANGE_COLUMNS, change_from, get_change
+from calibr.changes.repository_items import after_of, before_of
 from calibr.changes.tables import bulk_write, price_change, price_change_item
 from calibr.core.errors import NotFound
 from calibr.core.ids import PriceChangeId, PriceListId, ProductId
@@ -191,8 +192,8 @@ def _item_from(row: RowMapping, labels: Mapping[ProductId, ProductLabel]) -> Ite
         key=ItemKey(PriceListId(row["price_list_id"]), ProductId(row["product_id"])),
         sku=label.sku if label else None,
         title=label.title if label else None,
-        before=Price(row["before_amount"], row["before_compare_at"]),
-        after=Price(row["after_amount"], row["after_compare_at"]),
+        before=before_of(row),
+        after=after_of(row),
         state=ItemState(row["state"]),
         observed=observed if row["observed_at"] is not None else None,
         event_id=row["event_id"],

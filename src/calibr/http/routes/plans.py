@@ -57,7 +57,7 @@ def list_items(
     responses={200: {"content": {"application/json": {"schema": {"type": "object"}}}}},
 )
 def explain(caller: ChangesRead, change_id: UUID, price_list_id: UUID, product_id: UUID) -> Response:
-    """The explain trace (`explain-trace/1.0.0`): inputs, branch, steps, guardrails with their limits, verdict."""
+    """The explain trace (`explain-trace/1.1.0`): inputs, branch, steps, guardrails with their limits, verdict."""
     key = ItemKey(PriceListId(price_list_id), ProductId(product_id))
     with caller.session() as session:
         trace = explain_item(session, PriceChangeId(change_id), key)
