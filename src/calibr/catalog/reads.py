@@ -41,7 +41,7 @@ _LISTINGS = """
   select product_id, connection_id, external_id, group_external_id, active from calibr.listing
   where product_id = any(:ids) order by connection_id"""
 _PRICES = """
-  select product_id, price_list_id, currency, unit_amount, compare_at from calibr.price_version
+  select product_id, price_list_id, currency, unit_amount, compare_at, relative from calibr.price_version
   where price_list_id in (select id from calibr.price_list) and product_id = any(:ids) and ends_at = 'infinity'
   order by price_list_id"""
 _COSTS = """

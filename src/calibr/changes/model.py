@@ -9,6 +9,7 @@ from uuid import UUID
 from calibr.changes.lifecycle import ChangeState, ItemState
 from calibr.core.ids import PriceChangeId, PriceListId, ProductId, UserId
 from calibr.core.written_json import Json
+from calibr.pricing import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,11 @@ class Item:
     observed_at: datetime | None
     last_error: str | None
     event_id: UUID | None
+
+    @property
+    def is_written(self) -> bool:
+        """Whether an apply run writes it to the store."""
+        return self.verdict in {Verdict.CHANGED, Verdict.CLAMPED}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Queries for screens: price changes, pages of items, progress."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,6 +123,17 @@ def read_in_order(session: Session) -> None:
     Without statistics it expects a handful of items, would read them all and sort them.
     """
     session.execute(_NO_SORT)
+
+
+def find_items(session: Session, change_id: PriceChangeId, keys: Sequence[ItemKey]) -> dict[PriceListId, Item]:
+    """The items of one product by price list, as far as the plan has them."""
+    wanted = select(price_change_item).where(
+        _ITEM.change_id == change_id,
+        tuple_(_ITEM.price_list_id, _ITEM.product_id).in_([(key.price_list_id, key.product_id) for key in keys]),
+    )
+    rows = session.execute(wanted).mappings().all()
+    labels = product_labels(session, list({key.product_id for key in keys}))
+    return {PriceListId(row["price_list_id"]): _item_from(row, labels) for row in rows}
 
 
 def get_item(session: Session, change_id: PriceChangeId, key: ItemKey) -> Item:

@@ -1,13 +1,16 @@
 """What a plan does to the price lists beside the base prices of its stores, and which prices will not follow."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import text
 
-from calibr.catalog import PriceList, list_markets, list_price_lists
-from calibr.changes.model import PriceChange
-from calibr.core.ids import PriceListId
+from calibr.catalog import Market, PriceList, get_product, list_markets, list_price_lists
+from calibr.changes.model import Item, ItemKey, Price, PriceChange
+from calibr.changes.reads import find_items
+from calibr.core.ids import PriceListId, ProductId
 from calibr.db import Session
 
 Counts = Mapping[str, int]
@@ -71,7 +74,7 @@ def _effects(
             "price_list_id": str(p.id),
             "name": p.name,
             "currency": p.currency,
-            "markets": [m.name for m in markets if m.active and p.id in m.price_list_ids],
+            "markets": _names(markets, p),
             **_counted(written.get(p.id, {}), moved, stays.get(p.id, 0)),
         }
         for p in lists
@@ -82,3 +85,78 @@ def _counted(written: Counts, moved: int, stays: int) -> dict[str, int]:
     shown = ("to_write", "becomes_fixed", "becomes_relative", "quantity_breaks")
     follows = moved - written.get("with_base", 0) - stays
     return {**{name: written.get(name, 0) for name in shown}, "follows": follows, "stays_fixed": stays}
+
+
+class Outcome(StrEnum):
+    """What a plan makes of a product's price on one price list."""
+
+    WRITTEN = "written"
+    FOLLOWS = "follows"
+    """It moves with the base price, which is written."""
+    STAYS = "stays"
+    """A fixed price that does not follow the base price, or nothing that it could follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListEffect:
+    """A product's price on one price list before and after a plan.
+
+    `is_estimate`: the store computes what follows a base price; the amount is in proportion to the base price.
+    """
+
+    price_list: PriceList
+    markets: tuple[str, ...]
+    before: Price
+    after: Price
+    outcome: Outcome
+    is_estimate: bool
+
+
+_UNTOLD = Price(None, None, relative=True)
+"""A list without a price of a product: relative, and the store does not tell how much."""
+
+
+def product_effects(session: Session, change: PriceChange, product_id: ProductId) -> list[ListEffect]:
+    """What a plan means for one product on each active price list of its stores, base prices first.
+
+    Raises NotFound for an unknown product.
+    """
+    known = list_price_lists(session)
+    in_force = {p.price_list_id: p for p in get_product(session, product_id).prices}
+    stores = {p.connection_id for p in known if p.id in change.price_list_ids}
+    lists = sorted((p for p in known if p.connection_id in stores and p.active), key=lambda p: (not p.is_base, p.name))
+    items = find_items(session, change.id, [ItemKey(p.id, product_id) for p in lists])
+    base = {p.connection_id: items.get(p.id) for p in lists if p.is_base}
+    markets = list_markets(session)
+    effects: list[ListEffect] = []
+    for p in lists:
+        price = in_force.get(p.id)
+        if p.is_base and price is None:
+            continue
+        now = _UNTOLD if price is None else Price(price.unit_amount, price.compare_at, price.relative)
+        effects.append(_effect(p, tuple(_names(markets, p)), now, items.get(p.id), base.get(p.connection_id)))
+    return effects
+
+
+def _effect(
+    price_list: PriceList, markets: tuple[str, ...], now: Price, item: Item | None, base: Item | None
+) -> ListEffect:
+    if item is not None and item.is_written:
+        return ListEffect(price_list, markets, item.before, item.after, Outcome.WRITTEN, is_estimate=False)
+    moves = base is not None and base.is_written
+    if not now.relative or not moves or base is None:
+        return ListEffect(price_list, markets, now, now, Outcome.STAYS, is_estimate=False)
+    after = Price(_in_proportion(now.unit_amount, base), None, relative=True)
+    return ListEffect(price_list, markets, now, after, Outcome.FOLLOWS, is_estimate=True)
+
+
+def _in_proportion(amount: int | None, base: Item) -> int | None:
+    """Half up, in minor units."""
+    before, after = base.before.unit_amount, base.after.unit_amount
+    if amount is None or not before or after is None:
+        return None
+    return (2 * amount * after + before) // (2 * before)
+
+
+def _names(markets: Sequence[Market], price_list: PriceList) -> list[str]:
+    return [m.name for m in markets if m.active and price_list.id in m.price_list_ids]
