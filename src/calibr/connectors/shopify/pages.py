@@ -5,6 +5,7 @@ from typing import Any
 
 from calibr.connectors.shopify.client import ShopifyClient
 from calibr.connectors.shopify.documents import Document
+from calibr.connectors.shopify.errors import PROTOCOL, CallError
 from calibr.connectors.shopify.shapes import as_list, as_object, as_text
 
 
@@ -30,4 +31,6 @@ def read_pages(
         info = as_object(page.get("pageInfo"), f"{document.name} pageInfo")
         if not info.get("hasNextPage"):
             return
-        after = as_text(info.get("endCursor"), f"{document.name} endCursor")
+        after, before = as_text(info.get("endCursor"), f"{document.name} endCursor"), after
+        if after == before:
+            raise CallError(PROTOCOL, "Shopify shows the same page again instead of the next one.")
