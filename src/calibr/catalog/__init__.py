@@ -30,6 +30,7 @@ from calibr.catalog.observing import (
     price_standings,
     record_reading,
 )
+from calibr.catalog.price_lists import record_price_lists
 from calibr.catalog.reads import (
     FacetCount,
     ProductFilter,
@@ -133,6 +134,7 @@ __all__ = [
     "product_id_after",
     "product_labels",
     "record_health",
+    "record_price_lists",
     "record_prices",
     "record_reading",
     "record_scopes",
