@@ -167,6 +167,20 @@ def test_a_moved_base_price_moves_relative_prices_without_events(listed: Storefr
     assert listed.told("price.observed") == []
 
 
+def test_market_prices_are_those_that_the_store_shows_now(listed: Storefront) -> None:
+    (product,) = [
+        row["id"]
+        for row in listed.team.viewer.get("/v1/products").json()["items"]
+        if row["channel_refs"][0]["external_id"] == str(CUP)
+    ]
+    fix(listed, "UK", CUP, "3.33")
+
+    rows = listed.team.viewer.get(f"/v1/products/{product}/market-prices").json()["items"]
+
+    assert {row["market"]: (row["currency"], row["unit_amount"]) for row in rows}["UK"] == ("GBP", 333)
+    assert {row["market"]: row["country"] for row in rows}["UK"] == "GB"
+
+
 def test_a_release_over_rest(listed: Storefront) -> None:
     uk = lists(listed)["UK"]["id"]
     body = {"name": "Release", "selector": EVERYTHING, "price_list_ids": [uk]}

@@ -5,10 +5,10 @@ from typing import Annotated, Any, Final
 
 from typer import Argument, Option, Typer
 
-from calibr.cli.amounts import NONE
+from calibr.cli.amounts import NONE, amount
 from calibr.cli.declare import command, group
 from calibr.cli.failures import FAILED, CliError
-from calibr.cli.lookups import find_connection
+from calibr.cli.lookups import find_connection, find_product
 from calibr.cli.progress import Point, follow
 from calibr.cli.session import Cli
 from calibr.cli.views.table import Cell, Column, FittedTable, moment, table, text
@@ -51,6 +51,28 @@ def markets(cli: Cli) -> None:
     found = list(cli.api.pages("/v1/markets"))
     names = {row["id"]: str(row["name"]) for row in cli.api.pages("/v1/price-lists")}
     cli.result({"items": found}, lambda page: page.print(_markets(found, names)))
+
+
+def market_prices(cli: Cli, product: Annotated[str, Argument(help="SKU or id of a product.")]) -> None:
+    """Ask the stores what buyers in each market pay for a product now."""
+    chosen = find_product(cli.api, product)
+    found = list(cli.api.pages(f"/v1/products/{chosen['id']}/market-prices"))
+    columns = [
+        Column("market", shrink=True),
+        Column("country"),
+        Column("price", "right"),
+        Column("compare-at", "right"),
+    ]
+    rows: list[list[Cell]] = [
+        [
+            text(row["market"]),
+            str(row["country"]),
+            f"{amount(row['unit_amount'], row['currency'])} {row['currency']}",
+            amount(row["compare_at"], row["currency"]),
+        ]
+        for row in found
+    ]
+    cli.result({"items": found}, lambda page: page.print(table(columns, rows)))
 
 
 def _until_read(cli: Cli, path: str, before: Row) -> dict[str, Any]:
