@@ -17,6 +17,7 @@ from calibr.catalog.tables import (
     price_version,
     product,
     product_cost,
+    quantity_break,
 )
 from calibr.core.errors import NotFound
 from calibr.core.ids import ConnectionId, PriceListId, ProductId
@@ -94,11 +95,18 @@ def plan_source(
     )
 
 
-def fixed_prices(price_list_id: PriceListId) -> Subquery:
-    """The prices in force that somebody fixed on a list (all of them on base prices), to be built upon."""
+def fixed_prices(price_list_id: PriceListId, *, without_breaks: bool = False) -> Subquery:
+    """The prices in force that somebody fixed on a list (all of them on base prices), to be built upon.
+
+    `without_breaks` leaves those out that have lower prices from some quantity on.
+    """
     named = (price_version.c[name] for name in ("product_id", "currency", "unit_amount", "compare_at"))
     in_force = (price_version.c.price_list_id == price_list_id, price_version.c.ends_at == IN_FORCE)
-    return select(*named).where(*in_force, ~price_version.c.relative).subquery("fixed")
+    wanted = select(*named).where(*in_force, ~price_version.c.relative)
+    if without_breaks:
+        breaks = select(quantity_break.c.product_id).where(quantity_break.c.price_list_id == price_list_id)
+        wanted = wanted.where(price_version.c.product_id.not_in(breaks))
+    return wanted.subquery("fixed")
 
 
 def product_id_after(

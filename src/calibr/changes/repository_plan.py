@@ -178,8 +178,11 @@ _RESTORE = text("""
 def insert_releases(
     session: Session, change_id: PriceChangeId, price_list_id: PriceListId, chosen: Select[tuple[object, ...]]
 ) -> int:
-    """Write items that take away the fixed prices of a list, of what `chosen` (a compiled selection) takes."""
-    picked, fixed = chosen.subquery("chosen"), fixed_prices(price_list_id)
+    """Write items that take away the fixed prices of a list, of what `chosen` (a compiled selection) takes.
+
+    A price with quantity breaks is left out: stores take these away with it, and they are not ours to touch.
+    """
+    picked, fixed = chosen.subquery("chosen"), fixed_prices(price_list_id, without_breaks=True)
     row = select(
         literal(session.tenant_id, Uuid),
         literal(change_id, Uuid),

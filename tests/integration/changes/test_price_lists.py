@@ -171,6 +171,20 @@ def test_a_release_is_about_the_selected_products(desk: Desk) -> None:
     assert desk.shop.listed.fixed == {"e0": FIXED["e0"]}
 
 
+def test_a_release_leaves_quantity_breaks_alone(desk: Desk, database: Database) -> None:
+    names = {"tenant": desk.shop.context.tenant_id, "list": desk.shop.list_id, "product": desk.shop.product("e0")}
+    with database.session(desk.shop.context) as session:
+        added = "insert into calibr.quantity_break values (:tenant, :list, :product, 10, 1900)"
+        session.execute(text(added), names)
+
+    both = desk.change([desk.shop.list_id]).preview().summary
+    desk.finish(desk.release())
+
+    assert both is not None
+    assert both["price_lists"][0]["quantity_breaks"] == 1
+    assert desk.shop.listed.fixed == {"e0": FIXED["e0"]}
+
+
 def test_a_release_does_not_take_away_what_somebody_changed(desk: Desk) -> None:
     released = desk.release()
     desk.shop.listed.fixed["e0"] = Price(2000, None)

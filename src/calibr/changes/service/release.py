@@ -25,7 +25,8 @@ def create_release(session: Session, new: NewRelease) -> PriceChange:
     """Make a change that takes away the fixed prices of the selected products on some price lists, with its plan.
 
     The acting person is its author. What the store asks when it is applied is compared with the price in force now, as
-    always; what a price then becomes is the store's to compute, so that no guardrail can judge it.
+    always; what a price then becomes is the store's to compute, so that no guardrail can judge it. Products with
+    quantity breaks on a list keep their fixed price there.
 
     Raises Invalid (faults of the selector, `price_change.name`, `price_change.price_lists`) and Conflict
     `price_change.nothing_to_release` where nothing selected has a fixed price.
