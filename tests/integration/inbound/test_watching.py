@@ -89,7 +89,9 @@ def test_a_refusal_is_shown_and_the_rest_is_subscribed(front: Storefront) -> Non
 def test_without_a_public_address_nothing_is_asked_for(front: Storefront) -> None:
     with front.database.session(front.worker, role=Role.WORKER) as session:
         assert due_connections(session, WatchSettings(public_url=None, reread_share_bp=0, price_lists_every_s=0)) == {}
-        due = due_connections(session, WatchSettings(public_url="https://calibr.example.com", reread_share_bp=0))
+        due = due_connections(
+            session, WatchSettings(public_url="https://calibr.example.com", reread_share_bp=0, price_lists_every_s=0)
+        )
     assert due == {front.connection_id: {"webhooks"}}
 
 
