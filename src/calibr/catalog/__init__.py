@@ -54,6 +54,7 @@ from calibr.catalog.reads_plan import (
 )
 from calibr.catalog.renormalize import renormalize
 from calibr.catalog.repository import find_syncs
+from calibr.catalog.repository_budgets import forget_old_budgets
 from calibr.catalog.repository_observed import listings_by_group, sample_listings
 from calibr.catalog.repository_prices import GovernedPrice, adopt_price, governed_prices, record_prices
 from calibr.catalog.service import (
@@ -81,8 +82,8 @@ __all__ = [
     "GovernedPrice",
     "Listing",
     "ListingRef",
-    "NewConnection",
     "Market",
+    "NewConnection",
     "NewPrice",
     "Observed",
     "Price",
@@ -111,6 +112,7 @@ __all__ = [
     "facets",
     "fail_sync",
     "find_syncs",
+    "forget_old_budgets",
     "get_connection",
     "get_product",
     "get_sync",
