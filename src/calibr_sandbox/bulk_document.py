@@ -23,12 +23,17 @@ from graphql import (
     get_named_type,
     parse,
     validate,
+    value_from_ast_untyped,
     visit,
 )
 
 from calibr_sandbox.errors import translate
 from calibr_sandbox.facts import product_metafield
 from calibr_sandbox.fields import GETTERS, Getter, ShopContext
+from calibr_sandbox.markets.contextual import Context, price_in, read_context
+from calibr_sandbox.markets.fields import GETTERS as MARKET_GETTERS
+from calibr_sandbox.markets.rows import ContextPrice
+from calibr_sandbox.rows import VariantRow
 from calibr_sandbox.search import PRODUCT_FIELDS, VARIANT_FIELDS, Filter, SearchError, parse_search
 from calibr_sandbox.variant_extras import find_metafield
 
@@ -219,7 +224,7 @@ class _Reader:
         name = field.name.value
         if name == "__typename":
             return lambda _row, _shop: type_name
-        read = _metafield_reader(field, type_name) if name == "metafield" else GETTERS[type_name][name]
+        read = self._getter(field, type_name)
         if field.selection_set is None:
             return read
         below = self._projection(field.selection_set, self._type_of(field, type_name))
@@ -231,6 +236,18 @@ class _Reader:
             return None if value is None else below(value, shop)
 
         return read_below
+
+    def _getter(self, field: FieldNode, type_name: str) -> Getter:
+        """Find what reads a checked field, with its arguments if it has some."""
+        name = field.name.value
+        if name == "metafield":
+            return _metafield_reader(field, type_name)
+        if (type_name, name) == ("ProductVariant", "contextualPricing"):
+            return _context_reader(field)
+        read = (GETTERS.get(type_name) or MARKET_GETTERS.get(type_name, {})).get(name)
+        if read is None:
+            raise RefusedQueryError(f"The sandbox does not export `{type_name}.{name}`.")
+        return read
 
     def _type_of(self, field: FieldNode, owner: str) -> str:
         """Return the name of the type that a checked field yields, without its list and null wrappers."""
@@ -262,6 +279,19 @@ def _metafield_reader(field: FieldNode, type_name: str) -> Getter:
     if type_name == "Product":
         return lambda row, shop: product_metafield(shop.store, row.id, namespace, key)
     return lambda row, _shop: find_metafield(row, namespace, key)
+
+
+def _context_reader(field: FieldNode) -> Getter:
+    """Read prices in the context that the query names. What applies there is found once: a query runs on one shop."""
+    given = {a.name.value: value_from_ast_untyped(a.value) for a in field.arguments or ()}
+    seen: list[Context] = []
+
+    def read(row: VariantRow, shop: ShopContext) -> ContextPrice:
+        if not seen:
+            seen.append(read_context(shop.store, given["context"]))
+        return price_in(shop.store, seen[0], [row])[0]
+
+    return read
 
 
 class _EmptyConnections(Visitor):

@@ -53,7 +53,7 @@ class Case:
             Delivery(e.event_id, e.seq, e.aggregate_id, had_effect=True, leaf=e.leaf.hex()) for e in self.events
         ]
         self.activity = Activity(Counter((DAY, e.type) for e in self.events))
-        self.shown: dict[str, tuple[str, str | None]] = {str(n): ("9.00", None) for n in range(1, N)}
+        self.shown: dict[str, tuple[str | None, str | None]] = {str(n): ("9.00", None) for n in range(1, N)}
         self.shown[str(N)] = ("1.23", None)
         self.head = N
         self.starts_after = 0

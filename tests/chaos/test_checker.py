@@ -341,18 +341,27 @@ def test_files_are_read_as_the_store_and_the_subscriber_write_them(tmp_path: Pat
     with closing(sqlite3.connect(store)) as file:
         file.executescript("""
           CREATE TABLE journal (seq INTEGER, source TEXT, variant_id INTEGER, price TEXT, compare_at_price TEXT,
-                                price_before TEXT, compare_at_price_before TEXT, at_ms INTEGER);
+                                price_before TEXT, compare_at_price_before TEXT, at_ms INTEGER,
+                                price_list_id INTEGER);
           CREATE TABLE variant (id INTEGER, price TEXT, compare_at_price TEXT);
-          INSERT INTO journal VALUES (1, 'api', 7, '9.00', NULL, '10.00', '12.00', 55);
+          CREATE TABLE fixed_price (price_list_id INTEGER, variant_id INTEGER, price TEXT, compare_at_price TEXT);
+          INSERT INTO journal VALUES (1, 'api', 7, '9.00', NULL, '10.00', '12.00', 55, NULL);
+          INSERT INTO journal VALUES (2, 'api', 7, '8.00', NULL, NULL, NULL, 56, 3);
+          INSERT INTO journal VALUES (3, 'api', 8, NULL, NULL, '8.00', NULL, 57, 3);
+          INSERT INTO fixed_price VALUES (3, 7, '8.00', NULL);
           INSERT INTO variant VALUES (7, '9.00', NULL);
         """)
     deliveries.write_text('{"id": "e1", "key": "p1", "effect": true, "signed": false, "leaf": "ab"}\n{"id": "e2", "ke')
 
     journal, shown = read_store(store)
 
-    assert journal == [StoreWrite(1, "api", "7", "10.00", "12.00", "9.00", None, 55)]
+    assert journal == [
+        StoreWrite(1, "api", "7", "10.00", "12.00", "9.00", None, 55),
+        StoreWrite(2, "api", "3/7", None, None, "8.00", None, 56),
+        StoreWrite(3, "api", "3/8", "8.00", None, None, None, 57),
+    ]
     assert (journal[0].before("USD"), journal[0].after("JPY")) == ((1000, 1200), (9, None))
-    assert shown == {"7": ("9.00", None)}
+    assert shown == {"7": ("9.00", None), "3/7": ("8.00", None), "3/8": (None, None)}
     assert read_deliveries(deliveries, case.events) == [
         Delivery("e1", 1, "p1", had_effect=True, is_signed=False, leaf="ab")
     ]

@@ -31,6 +31,11 @@ CREATIONS: dict[str, dict[str, Any]] = {
     "create_token": {"name": "spare"},
     "create_connection": {"kind": "throttled", "name": "spare", "config": {}, "secrets": {}},
     "create_price_change": {"name": "n", "selector": {"all": []}, "transform": {"price": []}},
+    "release_price_lists": {
+        "name": "n",
+        "selector": {"all": []},
+        "price_list_ids": ["01a20c44-ed26-78a0-8794-68aec99f334e"],
+    },
     "reassert_drift": {"drift_ids": ["01a20c44-ed26-78a0-8794-68aec99f334e"]},
     "create_subscription": {"kind": "webhook", "name": "other", "config": {"url": "https://example.com/hook"}},
 }
@@ -143,7 +148,12 @@ def test_ids_of_another_tenant_in_a_body_are_unknown_too(estate: Estate, strange
         for user_id in (str(estate.desk.team.principal.user_id), "01a20c44-ed26-78a0-8794-68aec99f334e")
     ]
 
-    for foreign, unknown in (answers, users):
+    releases = [
+        stranger.post("/v1/price-changes/release", json={**CREATIONS["release_price_lists"], "price_list_ids": [each]})
+        for each in (estate.ids["price_list_id"], "01a20c44-ed26-78a0-8794-68aec99f334e")
+    ]
+
+    for foreign, unknown in (answers, users, releases):
         assert foreign.status_code == unknown.status_code
         assert foreign.status_code in {404, 422}
         assert without_ids(foreign.text) == without_ids(unknown.text)

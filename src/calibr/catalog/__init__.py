@@ -44,6 +44,7 @@ from calibr.catalog.reads import (
 )
 from calibr.catalog.reads_plan import (
     base_price_list,
+    fixed_prices,
     list_markets,
     list_price_lists,
     listing_refs,
@@ -112,6 +113,7 @@ __all__ = [
     "facets",
     "fail_sync",
     "find_syncs",
+    "fixed_prices",
     "forget_old_budgets",
     "get_connection",
     "get_product",

@@ -154,12 +154,13 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class PriceInForce:
-    """The price in force of a product on one price list, in minor units."""
+    """The price in force of a product on one price list, in minor units. `relative`: it follows the base price."""
 
     price_list_id: PriceListId
     currency: str
     unit_amount: int
     compare_at: int | None
+    relative: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Column, ColumnElement, FromClause, Select, Uuid, any_, func, literal, select, text, true
+from sqlalchemy import Column, ColumnElement, FromClause, Select, Subquery, Uuid, func, literal, select, text, true
 
 from calibr.catalog.model import ListingRef, Market, PriceList, ProductLabel
 from calibr.catalog.tables import (
@@ -94,6 +94,13 @@ def plan_source(
     )
 
 
+def fixed_prices(price_list_id: PriceListId) -> Subquery:
+    """The prices in force that somebody fixed on a list (all of them on base prices), to be built upon."""
+    named = (price_version.c[name] for name in ("product_id", "currency", "unit_amount", "compare_at"))
+    in_force = (price_version.c.price_list_id == price_list_id, price_version.c.ends_at == IN_FORCE)
+    return select(*named).where(*in_force, ~price_version.c.relative).subquery("fixed")
+
+
 def product_id_after(
     session: Session, price_list_id: PriceListId, after: ProductId | None, rows: int
 ) -> ProductId | None:
@@ -146,12 +153,13 @@ def listing_refs(
     session: Session, connection_id: ConnectionId, product_ids: Sequence[ProductId]
 ) -> dict[ProductId, ListingRef]:
     """Ids of the active listings of these products in one connection."""
-    query = select(listing.c.product_id, listing.c.external_id, listing.c.group_external_id).where(
-        listing.c.connection_id == connection_id,
-        listing.c.product_id == any_(literal(list(product_ids), ARRAY(Uuid))),
-        listing.c.active,
-    )
-    rows = session.execute(query).mappings()
+    # One by one, as a page of the catalog does it, and for the same reason.
+    query = text("""
+        select product_id, external_id, group_external_id
+        from unnest(cast(:ids as uuid[])) n(id) cross join lateral (
+          select * from calibr.listing where product_id = n.id and connection_id = :connection offset 0) of_product
+        where active""")
+    rows = session.execute(query, {"ids": list(product_ids), "connection": connection_id}).mappings()
     return {ProductId(r["product_id"]): ListingRef(r["external_id"], r["group_external_id"]) for r in rows}
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from calibr.changes.lifecycle import ChangeState, ItemState
 from calibr.core.ids import PriceChangeId, PriceListId, ProductId, UserId
 from calibr.core.written_json import Json
+from calibr.pricing import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,15 @@ class NewPriceChange:
     name: str
     documents: Documents
     price_list_ids: Sequence[PriceListId] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewRelease:
+    """Fixed prices to take away: of which products (a parsed selector document), on which price lists."""
+
+    name: str
+    selector: Json
+    price_list_ids: Sequence[PriceListId]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +132,9 @@ class Price:
         return self == observed
 
     def payload(self) -> dict[str, int | None]:
-        """The form that events and the API carry."""
-        return {"unit_amount": self.unit_amount, "compare_at": self.compare_at}
+        """The form that events and the API carry; `relative` is told where it is true."""
+        amounts = {"unit_amount": self.unit_amount, "compare_at": self.compare_at}
+        return {**amounts, "relative": True} if self.relative else amounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +157,11 @@ class Item:
     observed_at: datetime | None
     last_error: str | None
     event_id: UUID | None
+
+    @property
+    def is_written(self) -> bool:
+        """Whether an apply run writes it to the store."""
+        return self.verdict in {Verdict.CHANGED, Verdict.CLAMPED}
 
 
 @dataclass(frozen=True, slots=True)

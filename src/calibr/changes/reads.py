@@ -1,6 +1,6 @@
 """Queries for screens: price changes, pages of items, progress."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from calibr.catalog import ProductLabel, product_labels
 from calibr.changes.lifecycle import OPEN_ITEM_STATES, ChangeState, ItemState
 from calibr.changes.model import Item, ItemKey, Price, PriceChange, Progress
 from calibr.changes.repository import CHANGE_COLUMNS, change_from, get_change
+from calibr.changes.repository_items import after_of, before_of
 from calibr.changes.tables import bulk_write, price_change, price_change_item
 from calibr.core.errors import NotFound
 from calibr.core.ids import PriceChangeId, PriceListId, ProductId
@@ -124,6 +125,17 @@ def read_in_order(session: Session) -> None:
     session.execute(_NO_SORT)
 
 
+def find_items(session: Session, change_id: PriceChangeId, keys: Sequence[ItemKey]) -> dict[PriceListId, Item]:
+    """The items of one product by price list, as far as the plan has them."""
+    wanted = select(price_change_item).where(
+        _ITEM.change_id == change_id,
+        tuple_(_ITEM.price_list_id, _ITEM.product_id).in_([(key.price_list_id, key.product_id) for key in keys]),
+    )
+    rows = session.execute(wanted).mappings().all()
+    labels = product_labels(session, list({key.product_id for key in keys}))
+    return {PriceListId(row["price_list_id"]): _item_from(row, labels) for row in rows}
+
+
 def get_item(session: Session, change_id: PriceChangeId, key: ItemKey) -> Item:
     """One item of a plan. Raises NotFound."""
     row = item_row(session, change_id, key)
@@ -191,8 +203,8 @@ def _item_from(row: RowMapping, labels: Mapping[ProductId, ProductLabel]) -> Ite
         key=ItemKey(PriceListId(row["price_list_id"]), ProductId(row["product_id"])),
         sku=label.sku if label else None,
         title=label.title if label else None,
-        before=Price(row["before_amount"], row["before_compare_at"]),
-        after=Price(row["after_amount"], row["after_compare_at"]),
+        before=before_of(row),
+        after=after_of(row),
         state=ItemState(row["state"]),
         observed=observed if row["observed_at"] is not None else None,
         event_id=row["event_id"],

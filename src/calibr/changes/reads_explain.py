@@ -16,18 +16,38 @@ from calibr.pricing import explain_item as explain
 
 
 def explain_item(session: Session, change_id: PriceChangeId, key: ItemKey) -> dict[str, object]:
-    """The explain trace (`explain-trace/1.0.0`) of an item, recomputed from what is stored and equal to it.
+    """The explain trace (`explain-trace/1.1.0`) of an item, recomputed from what is stored and equal to it.
 
     Raises NotFound, and Conflict `price_change.trace_mismatch` where the stored numbers are not what the rules give:
     then the row, the rules or the engine were changed.
     """
     change, row = get_change(session, change_id), item_row(session, change_id, key)
+    if change.has_fixed_plan and None in {row["before_amount"], row["after_amount"]}:
+        return {**_recorded(row), "rule_hash": change.rule_hash, "engine": change.engine or ""}
     try:
         trace = explain(_rules(change, row), _stored(row), change.engine or "")
     except TraceMismatch as mismatch:
         text = f"the item of product {key.product_id} in price change {change_id} cannot be explained: {mismatch}"
         raise Conflict("price_change.trace_mismatch", text) from mismatch
     return {**trace, "rule_hash": change.rule_hash}
+
+
+def _recorded(row: RowMapping) -> dict[str, object]:
+    """The trace of an item that takes a fixed price away, or puts one back where none is: no amount is computed."""
+    before = {"unit_amount": row["before_amount"], "compare_at": row["before_compare_at"]}
+    after = {"unit_amount": row["after_amount"], "compare_at": row["after_compare_at"]}
+    operation = "release" if row["after_amount"] is None else "set"
+    return {
+        **{name: str(row[name]) for name in ("product_id", "price_list_id", "currency")},
+        "inputs": {**before, "unit_cost": row["trace"][0]},
+        "case": None,
+        "steps": [{"op": operation, "in": before["unit_amount"], "out": after["unit_amount"]}],
+        "guardrails": [],
+        "rounded_again": None,
+        "compare_at": {"in": before["compare_at"], "out": after["compare_at"], "why": None},
+        "after": after,
+        **{name: row[name] for name in ("verdict", "reason", "binding", "violated")},
+    }
 
 
 def _rules(change: PriceChange, row: RowMapping) -> BoundRules:

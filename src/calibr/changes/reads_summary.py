@@ -9,11 +9,11 @@ from sqlalchemy import RowMapping, Select, TextClause, select, text
 
 from calibr.catalog import product_labels
 from calibr.changes.lifecycle import OPEN_ITEM_STATES
-from calibr.changes.summary import EDGES_BP, MOVERS, STAYS, ItemGroup, Mover, Sums
+from calibr.changes.summary import EDGES_BP, MOVERS, STAYS, UNKNOWN, ItemGroup, Mover, Sums
 from calibr.changes.tables import price_change_item
 from calibr.core.ids import PriceChangeId, PriceListId, ProductId
 from calibr.db import Session
-from calibr.pricing import TraceLayout, Verdict
+from calibr.pricing import TraceLayout
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,13 @@ _GROUPS = """
     count(unit_cost) filter (where proposed) as costed,
     coalesce(sum(before_amount - unit_cost) filter (where proposed), 0)::bigint as margin_before,
     coalesce(sum(after_amount - unit_cost) filter (where proposed), 0)::bigint as margin_after,
+    count(*) filter (where proposed) as proposed,
     count(*) filter (where proposed and {rounded_far}) as rounded_far
   from (
     select currency, verdict, reason, binding, before_amount, after_amount, trace, trace[1] as unit_cost,
-      verdict <> 'blocked' as proposed,
+      verdict <> 'blocked' and before_amount is not null and after_amount is not null as proposed,
       case when after_amount is not distinct from before_amount then :stays
+           when before_amount is null or after_amount is null then :unknown
            else 1 + coalesce(width_bucket({change_bp}, cast(:edges as bigint[])), :above_all) end as bucket
     from calibr.price_change_item
     where {items} offset 0) items
@@ -62,7 +64,13 @@ def item_groups(
 
     `layout` is that of the traces; None where no rule was evaluated (a rollback).
     """
-    names = {"edges": list(EDGES_BP), "stays": STAYS, "above_all": len(EDGES_BP), **_names(change_id, part)}
+    names = {
+        "edges": list(EDGES_BP),
+        "stays": STAYS,
+        "unknown": UNKNOWN,
+        "above_all": len(EDGES_BP),
+        **_names(change_id, part),
+    }
     return [_group(row) for row in session.execute(_groups(layout, part), names).mappings()]
 
 
@@ -90,10 +98,9 @@ def products_to_write(change_id: PriceChangeId, price_list_id: PriceListId) -> S
 
 
 def _group(row: RowMapping) -> ItemGroup:
-    proposed = row["items"] if row["verdict"] != Verdict.BLOCKED else 0
     kept = ("currency", "verdict", "reason", "binding", "bucket", "items", "rounded_far")
     sums = ("before_total", "after_total", "costed", "margin_before", "margin_after")
-    return ItemGroup(**{name: row[name] for name in kept}, sums=Sums(proposed, *(row[name] for name in sums)))
+    return ItemGroup(**{name: row[name] for name in kept}, sums=Sums(row["proposed"], *(row[name] for name in sums)))
 
 
 def _where(part: Part | None) -> str:

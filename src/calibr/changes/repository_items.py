@@ -13,17 +13,20 @@ from uuid import UUID
 from sqlalchemy import CursorResult, RowMapping, text
 
 from calibr.changes.lifecycle import ItemState
+from calibr.changes.model import Price
 from calibr.core.ids import EventId, PriceChangeId, PriceListId, ProductId
 from calibr.db import Session
+from calibr.pricing import Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """The items of one change on one price list, as one run works on them."""
+    """The items of one change on one price list, as one run works on them. `later`: the lists that come after it."""
 
     change_id: PriceChangeId
     price_list_id: PriceListId
     fence: int
+    later: tuple[PriceListId, ...] = ()
 
     def names(self, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - statement parameters
         """Statement parameters."""
@@ -46,6 +49,18 @@ class Settlement:
     error: str | None
     event_id: EventId | None
     is_attempt: bool
+
+
+def before_of(row: RowMapping) -> Price:
+    """What the plan of a stored item began with."""
+    return Price(row["before_amount"], row["before_compare_at"], row["before_relative"])
+
+
+def after_of(row: RowMapping) -> Price:
+    """What the plan of a stored item wants: an item that is written and has no amount follows the base price again."""
+    is_written = row["verdict"] in {Verdict.CHANGED, Verdict.CLAMPED}
+    relative = row["after_amount"] is None if is_written else row["before_relative"]
+    return Price(row["after_amount"], row["after_compare_at"], relative)
 
 
 _FRESH = text("""
@@ -79,7 +94,7 @@ _DUE = text("""
 
 _CURSOR = text("""
   select case when cursor_price_list_id = :list then cursor_product_id end as product_id,
-         cursor_price_list_id > :list as is_past
+         cursor_price_list_id = any(cast(:later as uuid[])) as is_past
   from calibr.price_change where id = :change
 """)
 _MOVE_CURSOR = text("""
@@ -92,9 +107,10 @@ _NIL = UUID(int=0)
 def claim_fresh(session: Session, lot: Lot, *, limit: int, lease_s: float) -> Sequence[RowMapping]:
     """Claim the next items that no run has claimed, in the order of the plan, and move the cursor past them.
 
-    The cursor keeps this a range scan: an index on `pending` would cost every preview more than it saves here.
+    The cursor, which knows one list at a time, keeps this a range scan: an index on `pending` would cost every preview
+    more than it saves here.
     """
-    at = session.execute(_CURSOR, lot.names()).one()
+    at = session.execute(_CURSOR, lot.names(later=list(lot.later))).one()
     if at.is_past:
         return []
     names = lot.names(cursor=at.product_id or _NIL, limit=limit, lease_s=lease_s)

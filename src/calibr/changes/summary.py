@@ -1,4 +1,4 @@
-"""The summary of a plan as a document (`price-change-summary/1.0.0`), folded from groups of items. Pure."""
+"""The summary of a plan as a document (`price-change-summary/1.1.0`), folded from groups of items. Pure."""
 
 import itertools
 from collections import Counter, defaultdict
@@ -16,6 +16,9 @@ EDGES_BP = (-5000, -3000, -2000, -1500, -1000, -500, 0, 500, 1000, 1500, 2000, 3
 
 STAYS = 0
 """The bucket of items whose price stays; buckets with a move are numbered from 1, below the first edge."""
+
+UNKNOWN = -1
+"""The bucket of items whose price goes from or to no known amount: it followed its base price, or does again."""
 
 FALLS = EDGES_BP.index(0) + 1
 """How many buckets are falls; the ones above them are rises."""
@@ -63,7 +66,7 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class ItemGroup:
-    """Items that are alike; `sums` are of nothing where they are blocked."""
+    """Items that are alike; `sums` are of nothing where they are blocked, or where an amount is not known."""
 
     currency: str
     verdict: str
@@ -75,8 +78,10 @@ class ItemGroup:
     rounded_far: int
 
     @property
-    def direction(self) -> Direction:
-        """Where the price goes."""
+    def direction(self) -> Direction | None:
+        """Where the price goes; None where that is not known."""
+        if self.bucket == UNKNOWN:
+            return None
         if self.bucket == STAYS:
             return Direction.NONE
         return Direction.DOWN if self.bucket <= FALLS else Direction.UP
@@ -158,6 +163,7 @@ class Findings:
     movers_up: Sequence[Mapping[str, Any]] = ()
     movers_down: Sequence[Mapping[str, Any]] = ()
     eta: Sequence[Mapping[str, Any]] | None = None
+    price_lists: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(slots=True)
@@ -174,13 +180,14 @@ class _Fold:
 
     def add(self, group: ItemGroup) -> None:
         self.verdicts[group.verdict] += group.items
-        self.directions[group.direction] += group.items
+        if group.direction is not None:
+            self.directions[group.direction] += group.items
         if group.reason is not None:
             self.reasons[group.reason] += group.items
         if group.binding is not None:
             self.bound_by[group.binding] += group.items
         self.rounded_far += group.rounded_far
-        if group.verdict != Verdict.BLOCKED:
+        if group.verdict != Verdict.BLOCKED and group.direction is not None:
             self.buckets[group.bucket] += group.items
             self.currencies[group.currency] += group.sums
 
@@ -208,6 +215,7 @@ def summarize(groups: Iterable[ItemGroup], findings: Findings) -> dict[str, Any]
         "rounded_past_guardrail": fold.rounded_far,
         "reversibility": reversibility(to_write),
         "eta": None if findings.eta is None else list(findings.eta),
+        "price_lists": list(findings.price_lists),
     }
 
 

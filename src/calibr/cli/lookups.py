@@ -1,5 +1,6 @@
 """Finds things by the name that a person uses, since the API knows them by id."""
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from calibr.cli.failures import CliError
 Found = dict[str, Any]
 
 _SUFFIX: int = 6
+BASE: str = "base"
 
 
 def find_change(api: Client, reference: str) -> Found:
@@ -24,6 +26,19 @@ def find_connection(api: Client, reference: str) -> Found:
     if _is_id(reference):
         return api.get(f"/v1/connections/{reference}")
     return _only(_matching(api, "/v1/connections", reference), "connection", reference)
+
+
+def find_price_lists(api: Client, references: list[str]) -> list[Found]:
+    """Price lists by id, the end of it, or name; `base` stands for the base prices of all stores. Each once."""
+    known = list(api.pages("/v1/price-lists"))
+    found: dict[str, Found] = {}
+    for reference in references:
+        if reference == BASE:
+            chosen = [row for row in known if row["is_base"]]
+        else:
+            chosen = [_only(_named(known, reference), "price list", reference)]
+        found |= {row["id"]: row for row in chosen}
+    return list(found.values())
 
 
 def find_user(api: Client, reference: str) -> Found:
@@ -45,10 +60,16 @@ def short(identifier: object) -> str:
 
 
 def _matching(api: Client, path: str, reference: str) -> list[Found]:
+    return _named(api.pages(path), reference)
+
+
+def _named(rows: Iterable[Found], reference: str) -> list[Found]:
     exact, ending = [], []
-    for row in api.pages(path):
+    for row in rows:
         if row["name"] == reference:
             exact.append(row)
+        elif row["id"] == reference:
+            return [row]
         elif len(reference) >= _SUFFIX and str(row["id"]).endswith(reference.lower()):
             ending.append(row)
     return exact or ending

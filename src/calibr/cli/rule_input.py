@@ -19,13 +19,9 @@ PARTS: Final = ("selector", "transform", "guardrails")
 
 
 @dataclass(frozen=True, slots=True)
-class RuleOptions:
-    """A rule as options of `change new`. Amounts and percents stay texts: the server reads them exactly."""
+class SelectorOptions:
+    """Which products, as options."""
 
-    rule: Annotated[
-        Path | None,
-        Option(help='File with {"selector", "transform", "guardrails"}; - reads standard input. Excludes the rest.'),
-    ] = None
     everything: Annotated[bool, Option("--everything", help="The whole catalog.", rich_help_panel=WHO)] = False
     tag: Annotated[list[str], Option(help="Has one of these tags (repeat).", rich_help_panel=WHO)] = field(
         default_factory=list
@@ -39,6 +35,33 @@ class RuleOptions:
     sku: Annotated[list[str], Option(help="SKU is one of these (repeat).", rich_help_panel=WHO)] = field(
         default_factory=list
     )
+
+    def selector(self) -> Rule:
+        """The selector document."""
+        leaves: list[Rule] = []
+        if self.tag:
+            leaves.append({"field": "product.tags", "op": "has_any", "value": self.tag})
+        if self.vendor:
+            leaves.append({"field": "product.vendor", "op": "in", "value": self.vendor})
+        if self.product_type:
+            leaves.append({"field": "product.product_type", "op": "in", "value": self.product_type})
+        if self.sku:
+            leaves.append({"skus": self.sku})
+        if self.everything and leaves:
+            raise CliError("--everything excludes --tag, --vendor, --type and --sku")
+        if not self.everything and not leaves:
+            raise CliError("say which products: --tag, --vendor, --type, --sku, or --everything for the whole catalog")
+        return leaves[0] if len(leaves) == 1 else {"all": leaves}
+
+
+@dataclass(frozen=True, slots=True)
+class RuleOptions(SelectorOptions):
+    """A rule as options of `change new`. Amounts and percents stay texts: the server reads them exactly."""
+
+    rule: Annotated[
+        Path | None,
+        Option(help='File with {"selector", "transform", "guardrails"}; - reads standard input. Excludes the rest.'),
+    ] = None
     set_to: Annotated[str | None, Option("--set", help="Set the price.", rich_help_panel=WHAT)] = None
     markup: Annotated[str | None, Option(help="Cost plus this percent.", rich_help_panel=WHAT)] = None
     percent: Annotated[str | None, Option(help="Change by percent, e.g. -10.", rich_help_panel=WHAT)] = None
@@ -64,27 +87,11 @@ class RuleOptions:
     def documents(self) -> Rule:
         """The rule as the API takes it."""
         if self.rule is None:
-            return {"selector": self._selector(), "transform": self._transform(), "guardrails": self._guardrails()}
+            return {"selector": self.selector(), "transform": self._transform(), "guardrails": self._guardrails()}
         clash = [f.name for f in fields(self) if f.name != "rule" and getattr(self, f.name) != _DEFAULTS[f.name]]
         if clash:
             raise CliError(f"--rule already says everything; leave out {', '.join(_flag(name) for name in clash)}")
         return read_rule(self.rule)
-
-    def _selector(self) -> Rule:
-        leaves: list[Rule] = []
-        if self.tag:
-            leaves.append({"field": "product.tags", "op": "has_any", "value": self.tag})
-        if self.vendor:
-            leaves.append({"field": "product.vendor", "op": "in", "value": self.vendor})
-        if self.product_type:
-            leaves.append({"field": "product.product_type", "op": "in", "value": self.product_type})
-        if self.sku:
-            leaves.append({"skus": self.sku})
-        if self.everything and leaves:
-            raise CliError("--everything excludes --tag, --vendor, --type and --sku")
-        if not self.everything and not leaves:
-            raise CliError("say which products: --tag, --vendor, --type, --sku, or --everything for the whole catalog")
-        return leaves[0] if len(leaves) == 1 else {"all": leaves}
 
     def _transform(self) -> Rule:
         steps: list[Rule] = []

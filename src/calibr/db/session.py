@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeVar, cast
 
 import psycopg
-from psycopg import generators, sql
+from psycopg import RawCursor, generators, pq, sql
+from psycopg.abc import PQGen
+from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq import ExecStatus
 from sqlalchemy import Connection, CursorResult, Executable, text
 
@@ -17,13 +19,16 @@ from calibr.db.context import Context, signed
 Isolation = Literal["read committed", "repeatable read"]
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 Hook = Callable[["Session"], None]
+Deferred = tuple[bytes, Sequence[Any]]
 Again = Callable[[], AbstractContextManager["Session"]]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Every transaction begins with these two. They go straight to the driver, which halves what the beginning costs, and
-# the first goes together with BEGIN, which spares a round trip.
+# Every transaction begins with these two. They go straight to the driver, which halves what the beginning costs. The
+# first goes together with BEGIN, the second with whatever comes next: each spares a round trip.
 _BIND = "select sec.binding()"
-_ENTER = "select set_config('calibr.ctx', %s, true)"
+_ENTER = b"select set_config('calibr.ctx', $1, true)"
+_COMMIT = b"commit"
+_TOGETHER = 4  # statements that wait at most: one may hold thousands of events
 _T = TypeVar("_T")
 
 
@@ -46,7 +51,8 @@ class Session:
 
     def __init__(self, connection: Connection, context: Context, now: datetime, again: Again | None = None) -> None:
         """Only `transaction` calls this."""
-        self.connection = connection
+        self._connection = connection
+        self._deferred: list[Deferred] = []
         self.context = context
         self.now = now
         self._again = again
@@ -55,6 +61,12 @@ class Session:
         self._hooks: list[Hook] = []
         self._last_hooks: list[Hook] = []
         self._locals: dict[type, object] = {}
+
+    @property
+    def connection(self) -> Connection:
+        """SQLAlchemy's connection, inside the transaction and after what was deferred."""
+        self._send()
+        return self._connection
 
     @property
     def tenant_id(self) -> TenantId:
@@ -76,6 +88,29 @@ class Session:
     def execute(self, statement: Executable, parameters: Parameters = None) -> CursorResult[Any]:
         """Run a statement, `text()` or an expression. A list of parameters runs it once for each."""
         return cast("CursorResult[Any]", self.connection.execute(statement, parameters))
+
+    def defer(self, statement: bytes, parameters: Sequence[Any]) -> None:
+        """Send a statement later, in its order: before any that is not deferred, at the latest together with COMMIT.
+
+        For one whose answer nobody reads, as the last one of a transaction: it then spares a round trip. What it raises
+        is raised by whatever sends it. Parameters are `$1` and so on.
+        """
+        if len(self._deferred) >= _TOGETHER:
+            self._send()
+        self._deferred.append((statement, parameters))
+
+    def _send(self, *also: Deferred) -> None:
+        statements, self._deferred = [*self._deferred, *also], []
+        driver = driver_connection(self._connection)
+        if len(statements) == 1:
+            RawCursor(driver).execute(*statements[0])  # the driver has it prepared; nothing is spared by a pipeline
+        elif statements:
+            _send_together(driver, statements)
+
+    def commit(self) -> None:
+        """Only `transaction` calls this. What was deferred goes together with COMMIT; without any, it is not for us."""
+        if self._deferred:
+            self._send((_COMMIT, ()))
 
     def copy_in(self, statement: str, chunks: Iterable[bytes]) -> int:
         """Feed `COPY ... FROM STDIN` and return the number of rows.
@@ -130,16 +165,18 @@ def transaction(connection: Connection, entry: Entry) -> Iterator[Session]:
         session = _enter(connection, entry)
         yield session
         session.run_hooks()
-        running.commit()
+        session.commit()
+        running.commit()  # sends nothing where the transaction is over already
 
 
 def _enter(connection: Connection, entry: Entry) -> Session:
     """Begin, and sign the context with what binds it to this transaction."""
     driver = driver_connection(connection)
     binding = _begin(driver, entry)
-    driver.execute(_ENTER, (signed(entry.context.tenant_id, binding, entry.key),))
     microseconds = int(binding.partition(".")[2])  # the binding ends in the start of the transaction
-    return Session(connection, entry.context, _EPOCH + timedelta(microseconds=microseconds), entry.again)
+    session = Session(connection, entry.context, _EPOCH + timedelta(microseconds=microseconds), entry.again)
+    session.defer(_ENTER, (signed(entry.context.tenant_id, binding, entry.key),))
+    return session
 
 
 def _begin(driver: psycopg.Connection, entry: Entry) -> str:
@@ -155,3 +192,34 @@ def _begin(driver: psycopg.Connection, entry: Entry) -> str:
         if result.status == ExecStatus.FATAL_ERROR:
             raise psycopg.errors.error_from_result(result)
     return str(results[-1].get_value(0, 0), "ascii")
+
+
+def _send_together(driver: psycopg.Connection, statements: Sequence[Deferred]) -> None:
+    """Run statements in one round trip; after one that fails, none is run. Raises what the first to fail says.
+
+    They are not prepared: the driver forgets its own prepared statements now and then, and would take ours with them.
+    """
+    server = driver.pgconn
+    try:
+        server.enter_pipeline_mode()
+        for statement, parameters in statements:
+            dumper = Transformer(driver)
+            values = dumper.dump_sequence(parameters, [PyFormat.BINARY] * len(parameters))
+            server.send_query_params(statement, values, dumper.types, dumper.formats)
+        server.pipeline_sync()
+        results = driver.wait(_answers(server, len(statements)))
+        server.exit_pipeline_mode()
+    except BaseException:
+        driver.close()  # nobody knows which answers are still under way
+        raise
+    for result in results:
+        if result.status == ExecStatus.FATAL_ERROR:
+            raise psycopg.errors.error_from_result(result)
+
+
+def _answers(server: pq.abc.PGconn, statements: int) -> PQGen[list[pq.abc.PGresult]]:
+    """The answers to some statements sent together and to the sync after them, in one wait."""
+    results: list[pq.abc.PGresult] = yield from generators.execute(server)
+    for _ in range(statements):
+        results += yield from generators.fetch_many(server)
+    return results

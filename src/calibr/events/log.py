@@ -20,10 +20,10 @@ _APPEND = """
   select calibr.append_events(%b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %b::uuid, %b::uuid, %b::text,
                               %b::timestamptz, %b::bytea[])
 """
-# Of single values, which the driver and the server handle in less time than arrays. Most transactions have one event.
-_APPEND_ONE = """
-  select calibr.append_events(array[%b::uuid], array[%b::text], array[%b::text], array[%b::text], array[%b::text],
-                              %b::uuid, %b::uuid, %b::text, %b::timestamptz, array[%b::bytea])
+# Most transactions have one event: it goes together with COMMIT, and its single values cost less than arrays.
+_APPEND_ONE = b"""
+  select calibr.append_events(array[$1::uuid], array[$2::text], array[$3::text], array[$4::text], array[$5::text],
+                              $6::uuid, $7::uuid, $8::text, $9::timestamptz, array[$10::bytea])
 """
 
 
@@ -124,7 +124,7 @@ def _append(session: Session, rows: list[tuple[Event, bytes]], correlation_id: U
     context = session.context
     shared = (correlation_id, context.causation_id, context.actor, session.now)
     if len(rows) == 1:
-        session.raw.execute(_APPEND_ONE, (*(column[0] for column in columns), *shared, bodies[0]))
+        session.defer(_APPEND_ONE, (*(column[0] for column in columns), *shared, bodies[0]))
     else:
         session.raw.execute(_APPEND, (*columns, *shared, bodies))
     session.has_news = True

@@ -55,7 +55,7 @@ class Evidence:
     deliveries: list[Delivery] | None = None
     starts_after: int = 0
     activity: Activity | None = None
-    shown: dict[str, tuple[str, str | None]] | None = None
+    shown: dict[str, tuple[str | None, str | None]] | None = None
     lease_ms: int = 120_000
 
 

@@ -26,7 +26,11 @@ Amounts = tuple[int | None, int | None]
 
 @dataclass(frozen=True)
 class Item:
-    """One row of a plan, with the number that the store knows it by. Times are milliseconds since 1970."""
+    """One row of a plan, with the number that the store knows it by. Times are milliseconds since 1970.
+
+    On a price list beside the base prices that number has the list's before it, a price that follows the base price has
+    no amounts, and `follows` is the place of the base price.
+    """
 
     external_id: str
     product_id: str
@@ -38,6 +42,8 @@ class Item:
     sent_at_ms: int | None = None
     row: str = ""
     observed: Amounts | None = None
+    price_list_id: str = ""
+    follows: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,14 +66,17 @@ class Change:
 
 @dataclass(frozen=True)
 class StoreWrite:
-    """One accepted write of a variant, as the store wrote it down."""
+    """One accepted write of a variant, or of a fixed price of it on a price list, as the store wrote it down.
+
+    No price: none is fixed there.
+    """
 
     seq: int
     source: str
     external_id: str
     price_before: str | None
     compare_at_before: str | None
-    price: str
+    price: str | None
     compare_at: str | None
     at_ms: int = 0
 
@@ -144,12 +153,14 @@ def _change(connection: "psycopg.Connection[Any]", tenant: str, change_id: str) 
         "select l.external_id, i.product_id::text, i.currency, i.before_amount, i.before_compare_at, i.after_amount,"
         " i.after_compare_at, i.state, i.event_id::text, (extract(epoch from i.sent_at) * 1000)::bigint,"
         " i.price_list_id::text, i.verdict, i.reason, i.binding,"
-        " i.observed_amount, i.observed_compare_at from calibr.price_change_item i"
+        " i.observed_amount, i.observed_compare_at, p.external_id, p.is_base, i.before_relative"
+        " from calibr.price_change_item i"
         " join calibr.listing l on l.tenant_id = i.tenant_id and l.product_id = i.product_id"
+        " join calibr.price_list p on p.tenant_id = i.tenant_id and p.id = i.price_list_id"
         " where i.tenant_id = %s and i.change_id = %s order by i.price_list_id, i.product_id",
         [tenant, change_id],
     )
-    found = {str(r[0]): _item(r) for r in items}
+    found = {item.external_id: item for item in map(_item, items)}
     state, plan_root, approved_root, counts, *head = row
     return Change(change_id, state, plan_root, approved_root, found, _header(change_id, head), counts)
 
@@ -169,12 +180,22 @@ def _item(r: tuple[Any, ...]) -> Item:
         binding,
         seen,
         seen_compare_at,
+        list_number,
+        is_base,
+        is_relative,
     ) = r
     row = _joined(product_id, price_list_id, currency, *amounts, verdict, reason, binding)
     return Item(
-        str(external_id), product_id, currency, (amounts[0], amounts[1]), (amounts[2], amounts[3]), state,
-        event_id, sent_at_ms, row, None if seen is None else (seen, seen_compare_at),
+        place_of(str(external_id), None if is_base else list_number), product_id, currency,
+        (None, None) if is_relative else (amounts[0], amounts[1]), (amounts[2], amounts[3]), state,
+        event_id, sent_at_ms, row, None if seen is None else (seen, seen_compare_at), price_list_id,
+        None if is_base else str(external_id),
     )  # fmt: skip
+
+
+def place_of(variant: str, price_list: object) -> str:
+    """How a price is known here: the number of its variant, after that of its price list beside the base prices."""
+    return variant if price_list is None else f"{str(price_list).rsplit('/', 1)[-1]}/{variant}"
 
 
 def _header(change_id: str, head: list[Any]) -> str:
@@ -224,16 +245,22 @@ def read_start_of_delivery(events: list[Event], subscription: str | None) -> int
     return 0
 
 
-def read_store(path: Path) -> tuple[list[StoreWrite], dict[str, tuple[str, str | None]]]:
+def read_store(path: Path) -> tuple[list[StoreWrite], dict[str, tuple[str | None, str | None]]]:
     """Every accepted write of the store, in its order, and what it shows for each variant now."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as store:
         rows = store.execute(
-            "SELECT seq, source, variant_id, price_before, compare_at_price_before, price, compare_at_price, at_ms"
-            " FROM journal ORDER BY seq"
+            "SELECT seq, source, variant_id, price_list_id, price_before, compare_at_price_before, price,"
+            " compare_at_price, at_ms FROM journal ORDER BY seq"
         )
-        journal = [StoreWrite(row[0], row[1], str(row[2]), *row[3:]) for row in rows]
-        shown = store.execute("SELECT id, price, compare_at_price FROM variant")
-        return journal, {str(number): (price, compare_at) for number, price, compare_at in shown}
+        journal = [StoreWrite(row[0], row[1], place_of(str(row[2]), row[3]), *row[4:]) for row in rows]
+        shown: dict[str, tuple[str | None, str | None]] = {
+            entry.external_id: (None, None) for entry in journal if "/" in entry.external_id
+        }
+        fixed = store.execute("SELECT variant_id, price_list_id, price, compare_at_price FROM fixed_price")
+        variants = store.execute("SELECT id, NULL, price, compare_at_price FROM variant")
+        for number, price_list, price, compare_at in (*fixed, *variants):
+            shown[place_of(str(number), price_list)] = (price, compare_at)
+        return journal, shown
 
 
 def read_deliveries(path: Path, events: list[Event]) -> list[Delivery]:

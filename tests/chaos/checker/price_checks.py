@@ -14,8 +14,8 @@ LOST, TWICE, UNTOLD, OVERWRITTEN, UNMARKED = (
 Offences = dict[str, list[str]]
 CLOCK_MS = 2
 """Times are compared after they were rounded."""
-Key = tuple[str, str]
-"""A change and a product."""
+Key = tuple[str, str, str]
+"""A change, a product and a price list."""
 
 
 @dataclass
@@ -79,8 +79,9 @@ def check_prices(
         for external_id, item in change.items.items():
             variant = variants.setdefault(external_id, Variant(external_id, []))
             write = variant.take(item)
-            offences[LOST] += _lost(change, item, variant, write)
-            offences[UNTOLD] += _untold(item, write, told.pop((change.id, item.product_id), Told()))
+            base = None if item.follows is None else variants.get(item.follows)
+            offences[LOST] += _lost(change, item, variant, write, base)
+            offences[UNTOLD] += _untold(item, write, told.pop((change.id, item.product_id, item.price_list_id), Told()))
             if write is None:
                 continue
             offences[UNMARKED] += _unmarked(item, write)
@@ -94,8 +95,10 @@ def check_prices(
     return offences, raced
 
 
-def _lost(change: Change, item: Item, variant: Variant, write: StoreWrite | None) -> Iterator[str]:
-    """Items that are open, or said to be what the store knows nothing of."""
+def _lost(
+    change: Change, item: Item, variant: Variant, write: StoreWrite | None, base: Variant | None
+) -> Iterator[str]:
+    """Items that are open, or said to be what the store knows nothing of. `base` is what the price may follow."""
     where = f"{item.external_id} in change {change.id}"
     if item.state in OPEN:
         yield f"{where}: left {item.state}"
@@ -104,7 +107,9 @@ def _lost(change: Change, item: Item, variant: Variant, write: StoreWrite | None
     by_hand = any(entry.after(item.currency) == item.after for entry in variant.theirs)
     if item.state == "noop" and not by_hand and item.before != item.after:
         yield f"{where}: said to have been there already, and nobody had written {item.after}"
-    if item.state == "drifted" and not _is_by_hand(item, variant):
+    # What follows the base price moves with an edit of that; what it then is, the store computes.
+    moved = base is not None and bool(variant.theirs or base.theirs)
+    if item.state == "drifted" and not moved and not _is_by_hand(item, variant):
         yield f"{where}: said to be edited, and nobody had edited it so"
 
 
@@ -163,19 +168,24 @@ def _told(events: list[Event]) -> dict[Key, Told]:
         if event.type == "price.changed":
             payload = event.envelope["payload"]
             amounts = (_amounts(payload["before"]), _amounts(payload["after"]))
-            told[payload["change_id"], event.aggregate_id].changed.append((event.event_id, *amounts))
+            told[_key(event)].changed.append((event.event_id, *amounts))
         elif event.type == "price_change.item_drifted" and event.envelope["payload"]["sent"]:
-            told[event.envelope["payload"]["change_id"], event.aggregate_id].possible += 1
+            told[_key(event)].possible += 1
     return told
 
 
+def _key(event: Event) -> Key:
+    payload = event.envelope["payload"]
+    return payload["change_id"], event.aggregate_id, payload.get("price_list_id", "")
+
+
 def _amounts(told: dict[str, int | None]) -> Amounts:
-    return told["unit_amount"], told["compare_at"]
+    return (None, None) if told.get("relative") else (told["unit_amount"], told["compare_at"])
 
 
-def check_journal(journal: list[StoreWrite], shown: dict[str, tuple[str, str | None]]) -> list[str]:
+def check_journal(journal: list[StoreWrite], shown: dict[str, tuple[str | None, str | None]]) -> list[str]:
     """The store's journal tells one story: each write begins where the one before it ended, the last one is shown."""
-    found, last = [], dict[str, tuple[str, str | None]]()
+    found, last = [], dict[str, tuple[str | None, str | None]]()
     for entry in journal:
         known = last.get(entry.external_id)
         if known is not None and known != (entry.price_before, entry.compare_at_before):

@@ -4,11 +4,22 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
-from calibr.connectors.conformance import CHECKS, Check, Damage, Listing, StoredPrice, failures, reading, writing
+from calibr.connectors.conformance import (
+    BOOK_CHECKS,
+    CHECKS,
+    BookCheck,
+    Check,
+    Damage,
+    Listing,
+    StoredPrice,
+    failures,
+    reading,
+    writing,
+)
 from calibr.connectors.port import Connector, PriceWrite, RemotePrice, WriteOutcome, WriteResult
 from calibr.connectors.shopify import ShopifyConnector
 from calibr.connectors.shopify.config import parse_config
@@ -62,20 +73,29 @@ def _minor(text: str) -> int:
     return amount
 
 
+def call(store: Sandbox, query: str, variables: dict[str, str]) -> dict[str, Any]:
+    """Ask the store past the connector."""
+    body, headers = {"query": query, "variables": variables}, {"X-Shopify-Access-Token": TOKEN}
+    found: dict[str, Any] = store.http.post("/admin/api/2026-10/graphql.json", json=body, headers=headers).json()[
+        "data"
+    ]
+    return found
+
+
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with sandbox(tmp_path_factory.mktemp("shop"), "--products", "60", "--bulk-delay", "0.05") as store:
+    with sandbox(
+        tmp_path_factory.mktemp("shop"), "--products", "60", "--bulk-delay", "0.05", "--markets", "EU:EUR"
+    ) as store:
         yield store
 
 
 @pytest.fixture(scope="module")
 def listings(running: Sandbox) -> list[Listing]:
-    headers = {"X-Shopify-Access-Token": TOKEN}
     query = "{ products(first: 50) { nodes { id variants(first: 100) { nodes { id } } } } }"
-    answer = running.http.post("/admin/api/2026-10/graphql.json", json={"query": query}, headers=headers).json()
     return [
         Listing(variant["id"].rpartition("/")[2], product["id"].rpartition("/")[2])
-        for product in answer["data"]["products"]["nodes"]
+        for product in call(running, query, {})["products"]["nodes"]
         for variant in product["variants"]["nodes"]
     ]
 
@@ -98,6 +118,53 @@ def store(running: Sandbox, listings: list[Listing]) -> Iterator[SandboxUnderTes
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_conformance(check: Check, connector: ShopifyConnector, store: SandboxUnderTest) -> None:
     check(connector, store)
+
+
+class ListUnderTest(SandboxUnderTest):
+    """One price list of the store, in which every listing has a fixed price."""
+
+    currency = "EUR"
+
+    def __init__(self, store: Sandbox, listings: Sequence[Listing], price_list: str) -> None:
+        super().__init__(store, listings)
+        self.external_id = price_list
+        for listing in listings:
+            self.edit(listing.external_id, StoredPrice(1000, None))
+
+    def price_of(self, external_id: str) -> StoredPrice:
+        query = """query($id: ID!, $which: String) { priceList(id: $id) { prices(first: 1, query: $which) {
+          nodes { price { amount } compareAtPrice { amount } } } } }"""
+        variables = {"id": f"gid://shopify/PriceList/{self.external_id}", "which": f"variant_id:{external_id}"}
+        (node,) = call(self._store, query, variables)["priceList"]["prices"]["nodes"]
+        compare_at = node["compareAtPrice"]
+        return StoredPrice(
+            _minor(node["price"]["amount"]), None if compare_at is None else _minor(compare_at["amount"])
+        )
+
+    def edit(self, external_id: str, price: StoredPrice) -> None:
+        compare_at = None if price.compare_at is None else write_amount(price.compare_at, self.currency)
+        amount = write_amount(price.unit_amount, self.currency)
+        edit = {"variant": external_id, "price": amount, "compareAtPrice": compare_at}
+        self._store.control("POST", f"price-lists/{self.external_id}/prices", {"prices": [edit]})
+
+    def damage(self, kind: Damage, *, times: int | None = None) -> None:
+        self._store.fault(FAULTS[kind], count=times, operations=PRICE_CALLS)
+
+
+PRICE_CALLS = ["CalibrFixedPrices", "CalibrUpdateFixedPrices"]
+
+
+@pytest.fixture
+def price_list(running: Sandbox, listings: list[Listing]) -> Iterator[ListUnderTest]:
+    nodes = call(running, "{ priceLists(first: 1) { nodes { id } } }", {})["priceLists"]["nodes"]
+    under_test = ListUnderTest(running, listings, nodes[0]["id"].rpartition("/")[2])
+    yield under_test
+    under_test.heal()
+
+
+@pytest.mark.parametrize("check", BOOK_CHECKS, ids=lambda check: check.__name__)
+def test_conformance_of_a_price_list(check: BookCheck, connector: ShopifyConnector, price_list: ListUnderTest) -> None:
+    check(connector.price_book(price_list.external_id), price_list)
 
 
 class Optimist:

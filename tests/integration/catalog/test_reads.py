@@ -1,11 +1,13 @@
 """What screens and plans read of the catalog."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from catalog_shop import Item, Shop
+from psycopg import sql
 from sqlalchemy import event, select
 
 from calibr.catalog import (
@@ -17,13 +19,14 @@ from calibr.catalog import (
     list_findings,
     list_prices,
     list_products,
+    listing_refs,
     plan_source,
 )
 from calibr.core.errors import Invalid, NotFound
 from calibr.core.ids import ConnectionId, ProductId, new_uuid
-from calibr.db import Context, Session
+from calibr.db import Context, ServerUrl, Session
 
-PAGE_BUFFERS = 100  # a table of 20,000 products has at least 300
+PAGE_BUFFERS = 250  # the listings of 50 products, one by one; reading all 20,000 takes at least 300, by an index 4,000
 
 
 def skus(shop: Shop, which: ProductFilter) -> list[str | None]:
@@ -89,11 +92,38 @@ def test_products_that_are_gone_are_shown_when_asked_for(shop: Shop) -> None:
     assert skus(shop, ProductFilter(active=None)) == ["A-1", "A-2", None]
 
 
+@pytest.fixture
+def misjudge(admin_url: ServerUrl) -> Iterator[Callable[[str, float], None]]:
+    """Lets the planner take a table for one of that many tenants (negative: that share of the rows)."""
+    told: set[str] = set()
+    tell = """select pg_restore_attribute_stats('schemaname', 'calibr', 'relname', %s::text, 'attname', 'tenant_id',
+                'inherited', false, 'null_frac', 0::real, 'avg_width', 16, 'n_distinct', %s::real)"""
+
+    def apply(table: str, tenants: float) -> None:
+        told.add(table)
+        admin.execute(tell, (table, tenants))
+
+    with psycopg.connect(admin_url.conninfo(), autocommit=True) as admin:
+        yield apply
+        for table in told:
+            admin.execute(sql.SQL("analyze {}").format(sql.Identifier("calibr", table)))
+
+
+@pytest.mark.parametrize("tenants", [None, 1, 200, -0.5, -1])
 @pytest.mark.parametrize("depth", [0, 19_000])
-def test_a_page_reads_little_however_deep_it_is(make_shop: Callable[..., Shop], tenant: Context, depth: int) -> None:
+def test_a_page_reads_little_however_deep_it_is(
+    make_shop: Callable[..., Shop],
+    tenant: Context,
+    misjudge: Callable[[str, float], None],
+    depth: int,
+    tenants: float | None,
+) -> None:
     shop = make_shop(tenant, items=[Item(str(n), str(n)) for n in range(20_000)])
     shop.sync()
     (cut,) = shop.rows("select id from calibr.product order by id offset :depth limit 1", depth=depth)
+    if tenants is not None:
+        for table in ("product", "listing", "price_version", "product_cost"):
+            misjudge(table, tenants)
 
     with shop.database.session(tenant) as session:
         statements = recorded(session, lambda: list_products(session, ProductFilter(), after=cut["id"], limit=50))
@@ -101,6 +131,24 @@ def test_a_page_reads_little_however_deep_it_is(make_shop: Callable[..., Shop], 
 
     assert len(reads) == 4
     assert max(reads) < PAGE_BUFFERS
+
+
+def test_the_ids_of_listings_are_looked_up_and_not_searched_for(
+    make_shop: Callable[..., Shop], tenant: Context, misjudge: Callable[[str, float], None]
+) -> None:
+    shop = make_shop(tenant, items=[Item(str(n), str(n)) for n in range(20_000)])
+    shop.sync()
+    rows = shop.rows("select product_id, external_id from calibr.listing order by product_id limit 50")
+    expected = {ProductId(row["product_id"]): row["external_id"] for row in rows}
+    misjudge("listing", -1)
+
+    with shop.database.session(tenant) as session:
+        refs = listing_refs(session, shop.connection.id, list(expected))
+        (sent,) = recorded(session, lambda: listing_refs(session, shop.connection.id, list(expected)))
+        read = blocks_read(session, *sent)
+
+    assert {product_id: ref.external_id for product_id, ref in refs.items()} == expected
+    assert read < PAGE_BUFFERS
 
 
 def recorded(session: Session, read: Callable[[], object]) -> list[tuple[str, Any]]:

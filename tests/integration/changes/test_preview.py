@@ -74,7 +74,7 @@ def test_items_and_summary_say_what_the_rules_make_of_the_catalog(
     assert items["SKU-1"].state is ItemState.SKIPPED
     summary = change.summary
     assert summary is not None
-    assert load_registry().validate("price-change-summary", "1.0.0", dict(summary)) == []
+    assert load_registry().validate("price-change-summary", "1.1.0", dict(summary)) == []
     assert (summary["selected"], summary["left"], summary["items"], summary["to_write"]) == (10, 3, 7, 5)
     assert summary["verdicts"] == {"changed": 5, "clamped": 0, "unchanged": 0, "blocked": 2}
     assert summary["directions"] == {"up": 0, "down": 5, "none": 2}
@@ -94,7 +94,8 @@ def test_items_and_summary_say_what_the_rules_make_of_the_catalog(
     assert [m["sku"] for m in summary["top_movers"]["down"]] == ["SKU-8", "SKU-6", "SKU-4", "SKU-2", "SKU-0"]
     assert summary["top_movers"]["up"] == []
     told = {"calls": 3, "points": 30, "seconds": 5, "path": "calls"}
-    assert summary["eta"] == [{"connection_id": str(shop.connection_id), **told}]
+    where = {"connection_id": str(shop.connection_id), "price_list_id": str(journey.change.price_list_ids[0])}
+    assert summary["eta"] == [{**where, **told}]
     assert change.counts == {ItemState.PENDING: 5, ItemState.SKIPPED: 2}
 
 
@@ -135,7 +136,7 @@ def test_every_item_can_be_explained_with_the_stored_numbers(database: Database,
         traces = [explain_item(session, journey.id, item.key) for item in items]
 
     for item, trace in zip(items, traces, strict=True):
-        assert load_registry().validate("explain-trace", "1.0.0", trace) == []
+        assert load_registry().validate("explain-trace", "1.1.0", trace) == []
         assert trace["after"] == item.after.payload()
         assert (trace["verdict"], trace["rule_hash"]) == (item.verdict, journey.change.rule_hash)
     assert [t["case"] for t in traces[:2]] == [0, 1]
@@ -223,11 +224,11 @@ def test_a_second_worker_keeps_away_while_the_lease_holds(
     journey = Journey.begin(database, shop, approver)
     real, states, due = compute.insert_items, [], []
 
-    def insert(*arguments: object) -> int:
+    def insert(*arguments: object, **named: object) -> int:
         states.append(run_preview(database, journey.worker, journey.id).state)
         with database.session(shop.context) as session:
             due.append(list_work(session))
-        return real(*arguments)  # type: ignore[arg-type]
+        return real(*arguments, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(compute, "insert_items", insert)
     change = journey.preview()

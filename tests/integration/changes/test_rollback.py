@@ -54,7 +54,7 @@ def test_a_rollback_is_previewed_at_once_with_a_sealed_plan(applied: Journey, da
 
     assert (change.state, change.rollback_of, change.name) == (ChangeState.PREVIEWED, applied.id, "Rollback of Sale")
     assert change.summary is not None
-    assert load_registry().validate("price-change-summary", "1.0.0", dict(change.summary)) == []
+    assert load_registry().validate("price-change-summary", "1.1.0", dict(change.summary)) == []
     assert change.summary["directions"] == {"up": 10, "down": 0, "none": 0}
     assert change.summary["currencies"][0]["margin"]["items"] == 10
     assert change.rule_hash != applied.change.rule_hash
@@ -108,7 +108,7 @@ def test_every_item_of_a_rollback_is_explained(applied: Journey, database: Datab
         items = list_items(session, rollback.id, limit=50)
         traces = [explain_item(session, rollback.id, item.key) for item in items]
 
-    assert load_registry().validate("explain-trace", "1.0.0", traces[0]) == []
+    assert load_registry().validate("explain-trace", "1.1.0", traces[0]) == []
     assert traces[0]["steps"] == [{"op": "set", "in": 800, "out": 1000}]
     assert traces[0]["compare_at"] == {"in": 1000, "out": None, "why": "clear"}
     assert traces[0]["inputs"] == {"unit_amount": 800, "compare_at": 1000, "unit_cost": 5}

@@ -1,9 +1,11 @@
 """The one session door: signed context, commit and rollback, pools that leave nothing behind."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.pq import Trace
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DataError, OperationalError
 
@@ -127,3 +129,78 @@ def test_a_later_session_is_of_the_same_tenant_and_role(database: Database, tena
 def test_a_session_that_no_database_opened_has_no_later_one(database: Database, tenant: Context) -> None:
     with database.session(tenant) as session, pytest.raises(RuntimeError):
         _ = Session(session.connection, tenant, session.now).again
+
+
+def test_a_deferred_statement_comes_before_any_other_that_follows(database: Database, tenant: Context) -> None:
+    with database.session(tenant) as session:
+        session.defer(b"update calibr.app_user set name = $1::text || name", ("first ",))
+        session.defer(b"update calibr.app_user set name = $1::text || name", ("second ",))
+        assert list(session.execute(NAMES).scalars()) == ["second first Ada", "second first Bob"]
+        session.defer(b"update calibr.app_user set name = $1::text || name", ("third ",))
+
+    with database.session(tenant) as session:
+        assert list(session.execute(NAMES).scalars()) == ["third second first Ada", "third second first Bob"]
+
+
+def test_the_last_statement_and_the_commit_take_one_round_trip(
+    database: Database, tenant: Context, tmp_path: Path
+) -> None:
+    sent = tmp_path / "sent"
+    with sent.open("w") as file, database.session(tenant) as session:
+        driver = driver_connection(session.connection)
+        driver.pgconn.trace(file.fileno())
+        driver.pgconn.set_trace_flags(Trace.SUPPRESS_TIMESTAMPS)
+        session.defer(b"update calibr.app_user set name = $1::text || name", ("x",))
+    driver.pgconn.untrace()
+
+    kinds = [line.split("\t")[2] for line in sent.read_text().splitlines() if line.startswith("F")]
+    first_sync = kinds.index("Sync")
+    assert kinds[:first_sync].count("Parse") == 2
+    with database.session(tenant) as session:
+        assert list(session.execute(NAMES).scalars()) == ["xAda", "xBob"]
+
+
+def test_a_deferred_statement_that_fails_undoes_the_transaction(database: Database, tenant: Context) -> None:
+    def write_and_fail() -> None:
+        with database.session(tenant) as session:
+            session.execute(text("update calibr.app_user set name = 'x' || name"))
+            session.defer(b"select 1 / $1::int", (0,))
+
+    for _ in range(2):
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            write_and_fail()
+
+    with database.session(tenant) as session:
+        assert list(session.execute(NAMES).scalars()) == ["Ada", "Bob"]
+
+
+def test_a_commit_that_fails_says_so_also_behind_a_deferred_statement(database: Database, tenant: Context) -> None:
+    def write_twice() -> None:
+        with database.session(tenant) as session:
+            session.execute(text("create temporary table once(n int unique deferrable initially deferred)"))
+            session.execute(text("update calibr.app_user set name = 'x' || name"))
+            session.defer(b"insert into once values ($1::int), ($1)", (1,))
+
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        write_twice()
+
+    with database.session(tenant) as session:
+        assert list(session.execute(NAMES).scalars()) == ["Ada", "Bob"]
+
+
+def test_a_connection_that_dies_before_the_last_statement_is_reported_like_any_lost_one(
+    admin_url: ServerUrl, database: Database, tenant: Context
+) -> None:
+    def write_and_lose() -> None:
+        with database.session(tenant) as session:
+            backend = driver_connection(session.connection).info.backend_pid
+            session.execute(text("update calibr.app_user set name = 'x' || name"))
+            with psycopg.connect(admin_url.conninfo()) as admin:
+                admin.execute("select pg_terminate_backend(%s, 5000)", [backend])
+            session.defer(b"update calibr.app_user set name = $1::text || name", ("y",))
+
+    with pytest.raises((OperationalError, psycopg.OperationalError)):
+        write_and_lose()
+
+    with database.session(tenant) as session:
+        assert list(session.execute(NAMES).scalars()) == ["Ada", "Bob"]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from market_shop import RED, SCOPES, Markets, price
 
 from calibr_sandbox.catalog_writer import NewProduct
 from calibr_sandbox.generate import CatalogSpec, generate_products
@@ -198,6 +199,33 @@ def test_what_cannot_be_canceled_says_why(unchanged: StartedSandbox, gid: str | 
 
     assert payload["userErrors"] == [error]
     assert payload["bulkOperation"] == (None if gid else {"id": wanted, "status": "COMPLETED"})
+
+
+def test_prices_in_contexts_are_exported_under_their_aliases(start: Starter) -> None:
+    sandbox = start(bulk_delay_s=0, scopes=SCOPES)
+    markets = Markets(sandbox)
+    for name, country, percent in (("Germany", "DE", -10), ("France", "FR", 20)):
+        price_list = markets.price_list(name, "EUR", percent)
+        markets.catalog(name, [markets.market(name, "EUR", [country])], priceListId=price_list)
+        if country == "DE":
+            markets.fix(price_list, price(RED, "9.99", compare_at="19.99"))
+    money = "{ price { amount currencyCode } compareAtPrice { amount } quantityRule { minimum } }"
+    contexts = {code.lower(): f"{{country: {code}}}" for code in ("DE", "FR", "JP")}
+    asked = " ".join(f"{name}: contextualPricing(context: {each}) {money}" for name, each in contexts.items())
+
+    _, lines = _finish(sandbox, f"{{ productVariants {{ edges {{ node {{ id {asked} }} }} }} }}")
+
+    assert len(lines) == 3
+    for line in lines:
+        for name, seen in ((each, line[each]) for each in contexts):
+            told = markets.seen_by(line["id"], country=name.upper())
+            assert (seen["price"], seen["compareAtPrice"]) == (told["price"], told["compareAtPrice"])
+            assert seen["quantityRule"] == {"minimum": 1}
+    (red,) = (line for line in lines if line["id"] == RED)
+    amounts = [red[each]["price"] for each in contexts]
+    assert [(each["amount"], each["currencyCode"]) for each in amounts] == [
+        ("9.99", "EUR"), ("12.0", "EUR"), ("10.0", "USD"),
+    ]  # fmt: skip
 
 
 def test_operations_are_listed_newest_first_and_by_status(start: Starter) -> None:

@@ -39,7 +39,7 @@ def test_groups_fold_into_counts_and_money() -> None:
 
     found = summarize(groups, Findings(Selection(12, 2, 1)))
 
-    assert load_registry().validate("price-change-summary", "1.0.0", found) == []
+    assert load_registry().validate("price-change-summary", "1.1.0", found) == []
     assert (found["items"], found["to_write"], found["selected"], found["left"]) == (10, 5, 12, 2)
     assert found["directions"] == {"up": 2, "down": 3, "none": 5}
     assert (found["reasons"], found["bound_by"]) == ({"missing_cost": 4}, {"cap": 2, "margin": 4})

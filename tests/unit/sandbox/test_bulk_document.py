@@ -61,6 +61,15 @@ def test_a_query_that_is_one_byte_too_long_is_refused(built: GraphQLSchema) -> N
             "{ productVariants { edges { node { id product { id variants { edges { node { id } } } } } } } }",
             "The nested connections that the sandbox exports are",
         ),
+        (
+            "{ productVariants { edges { node { contextualPricing(context: {country: X}) { price { amount } } } } } }",
+            "Invalid bulk query: ",
+        ),
+        (
+            """{ productVariants { edges { node { id contextualPricing(context: {country: DE}) {
+              quantityPriceBreaks { edges { node { minimumQuantity } } } } } } } }""",
+            "The nested connections that the sandbox exports are",
+        ),
         ('{ products(query: "colour:red") { edges { node { id } } } }', "The sandbox cannot search by `colour`"),
     ],
 )

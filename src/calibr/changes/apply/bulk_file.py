@@ -171,7 +171,7 @@ class BulkFiles:
 
     def _start(self, file: BulkFile, sent: Sequence[ClaimedItem]) -> BulkStart:
         """Hand the file over, and learn from the answer whether to go on."""
-        until = self.run.lease.last_moment(self.run.connector.request_timeout_s)
+        until = self.run.lease.last_moment(self.run.book.request_timeout_s)
         try:
             started = self.writer.start(file.tag, [item.write() for item in sent], until=until)
         except Upstream as error:
@@ -214,9 +214,7 @@ class BulkFiles:
     def _given_up(self, watch: "_Watch", asked_s: float) -> str | None:
         """Why a file that the store does not know writes nothing any more; None as long as it might."""
         if watch.file.operation_id is None:  # what left before can no longer arrive
-            return (
-                NEVER_STARTED if asked_s > self.run.connector.request_timeout_s + self.run.settings.margin_s else None
-            )
+            return NEVER_STARTED if asked_s > self.run.book.request_timeout_s + self.run.settings.margin_s else None
         return FORGOTTEN if self._is_past_all_work(watch) else None
 
     def _is_past_all_work(self, watch: "_Watch") -> bool:

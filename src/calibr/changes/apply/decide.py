@@ -36,7 +36,7 @@ class ClaimedItem:
 
     def write(self) -> PriceWrite:
         """The absolute values to send."""
-        if self.external_id is None or self.after.unit_amount is None:
+        if self.external_id is None or (self.after.unit_amount is None and not self.after.relative):
             raise ValueError(f"item {self.key} has nothing to send or nowhere to send it")
         return PriceWrite(
             external_id=self.external_id,
@@ -81,10 +81,10 @@ def after_reading(item: ClaimedItem, remote: RemotePrice | None, permission: Per
     if remote.currency != item.currency:
         return _rejected(item, "currency_changed", f"the store now has {remote.currency}, the plan {item.currency}")
     observed = price_of(remote)
-    if observed == item.after:
+    if item.after.is_shown_by(observed):
         target = ItemState.APPLIED if item.may_be_written else ItemState.NOOP
         return Decision(item, target, observed, changed=item.may_be_written)
-    if observed != item.before:
+    if not item.before.is_shown_by(observed):
         return Decision(item, ItemState.DRIFTED, observed, message=remote.fault)
     return _not_yet_written(item, observed, permission, attempts)
 
@@ -110,15 +110,16 @@ def after_writing(
     observed = None if read_back is None else price_of(read_back)
     outcome = WriteOutcome.UNKNOWN if result is None else result.outcome
     code, message = (None, None) if result is None else (result.code, result.message)
-    if outcome is WriteOutcome.REJECTED and observed != item.after:
+    is_written = observed is not None and item.after.is_shown_by(observed)
+    if outcome is WriteOutcome.REJECTED and not is_written:
         return _rejected(item, code or "rejected", message or "the store refused the price", observed)
     if outcome is WriteOutcome.RETRY:
         wait = None if result is None else result.retry_after_s
         return Decision(item, ItemState.RETRY_WAIT, observed, code=code, message=message, retry_after_s=wait)
-    if observed == item.after:
+    if is_written:
         return Decision(item, ItemState.APPLIED, observed, changed=True)
     is_put_back = is_late and outcome is WriteOutcome.WRITTEN
-    if outcome is WriteOutcome.UNKNOWN or observed is None or (observed == item.before and not is_put_back):
+    if outcome is WriteOutcome.UNKNOWN or observed is None or (item.before.is_shown_by(observed) and not is_put_back):
         return Decision(item, ItemState.UNKNOWN, observed, code=code, message=message)
     return Decision(item, ItemState.DRIFTED, observed, changed=True)
 
@@ -128,5 +129,5 @@ def _rejected(item: ClaimedItem, code: str, message: str, observed: Price | None
 
 
 def price_of(remote: RemotePrice) -> Price:
-    """The two amounts of a remote price."""
-    return Price(remote.unit_amount, remote.compare_at)
+    """What a store shows, as a value."""
+    return Price(remote.unit_amount, remote.compare_at, remote.relative)

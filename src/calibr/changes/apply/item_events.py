@@ -10,6 +10,7 @@ from calibr.core.canonical import canonical_json
 from calibr.events import Event, JsonValue
 
 AGGREGATE = "product"
+VERSION = "1.1.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def events_of(plan: SealedPlan, decision: Decision) -> list[Event]:
         why: dict[str, JsonValue] = {"code": decision.code or "rejected", "message": decision.message or ""}
         told.append(_event("price_change.item_rejected", plan, item, {**_both(item), **why}))
     if decision.target is ItemState.NOOP:
-        told.append(_event("price_change.item_noop", plan, item, {"after": _price(item.after)}))
+        told.append(_event("price_change.item_noop", plan, item, {"after": _amounts(item.after)}))
     return told
 
 
@@ -54,7 +55,7 @@ def _changed(plan: SealedPlan, decision: Decision) -> dict[str, JsonValue]:
         "rule_hash": plan.rule_hash,
         "plan_root": plan.plan_root,
         "trace_hash": sha256(canonical_json(decision.item.trace)).hexdigest(),
-        "observed": None if seen is None else _price(seen),
+        "observed": None if seen is None else _amounts(seen),
     }
 
 
@@ -62,15 +63,15 @@ def _drifted(decision: Decision) -> dict[str, JsonValue]:
     item = decision.item
     sent = decision.changed or item.state in {ItemState.UNKNOWN, ItemState.SENDING}
     observed = decision.observed or Price(None, None)
-    return {**_both(item), "observed": _price(observed), "sent": sent}
+    return {**_both(item), "observed": _amounts(observed), "sent": sent}
 
 
 def _both(item: ClaimedItem) -> dict[str, JsonValue]:
-    return {"before": _price(item.before), "after": _price(item.after)}
+    return {"before": _amounts(item.before), "after": _amounts(item.after)}
 
 
-def _price(price: Price) -> dict[str, JsonValue]:
-    return {"unit_amount": price.unit_amount, "compare_at": price.compare_at}
+def _amounts(price: Price) -> dict[str, JsonValue]:
+    return {**price.payload()}
 
 
 def _event(kind: str, plan: SealedPlan, item: ClaimedItem, payload: dict[str, JsonValue]) -> Event:
@@ -82,4 +83,4 @@ def _event(kind: str, plan: SealedPlan, item: ClaimedItem, payload: dict[str, Js
         "currency": item.currency,
         **payload,
     }
-    return Event(kind, AGGREGATE, str(item.key.product_id), body)
+    return Event(kind, AGGREGATE, str(item.key.product_id), body, schema_version=VERSION)

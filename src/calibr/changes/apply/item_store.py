@@ -83,7 +83,7 @@ def _write_down(run: StoreRun, session: Session, decisions: Sequence[Decision]) 
     )
     owned = [d for d in decisions if d.item.key.product_id in settled]
     emit(session, *(event for d in owned for event in told[d.item.key.product_id]))
-    written = [_new_price(d.item) for d in owned if d.changed]
+    written = [_new_price(d) for d in owned if d.changed]
     record_prices(session, written, change_id=run.lot.change_id, source=run.source)
     return _count(run, session, _moved((d.item.state, d.target) for d in owned))
 
@@ -109,11 +109,16 @@ def _settlement(run: StoreRun, decision: Decision, event_id: EventId | None) -> 
     )
 
 
-def _new_price(item: ClaimedItem) -> NewPrice:
-    if item.after.unit_amount is None:
+def _new_price(decision: Decision) -> NewPrice:
+    """What the store asks since our write; of a price that follows the base again, what it then showed."""
+    item, price = decision.item, decision.item.after
+    if price.relative and decision.observed is not None and decision.observed.relative:
+        price = decision.observed
+    elif price.unit_amount is None and not price.relative:
         raise ValueError(f"item {item.key} has no price to record")
     return NewPrice(
-        item.key.product_id, item.key.price_list_id, item.currency, item.after.unit_amount, item.after.compare_at
+        *(item.key.product_id, item.key.price_list_id, item.currency, price.unit_amount, price.compare_at),
+        relative=price.relative,
     )
 
 

@@ -16,10 +16,10 @@ from calibr.changes.apply.decide import ClaimedItem
 from calibr.changes.apply.item_store import SqlItemStore
 from calibr.changes.apply.store_run import StoreRun
 from calibr.changes.lifecycle import IN_FLIGHT_ITEM_STATES, ChangeState, ItemState
-from calibr.changes.model import ItemKey, Price
+from calibr.changes.model import ItemKey
 from calibr.changes.repository import move_counts
 from calibr.changes.repository_bulk import BulkFile, open_bulks
-from calibr.changes.repository_items import claim_due, claim_fresh, waiting
+from calibr.changes.repository_items import after_of, before_of, claim_due, claim_fresh, waiting
 from calibr.connectors.port import BulkWriter, WritePath
 from calibr.core.errors import Conflict
 from calibr.core.ids import ProductId
@@ -150,8 +150,8 @@ def _item(run: StoreRun, row: RowMapping, refs: Mapping[ProductId, ListingRef]) 
         external_id=ref.external_id if ref else None,
         group_external_id=ref.group_external_id if ref else None,
         currency=row["currency"],
-        before=Price(row["before_amount"], row["before_compare_at"]),
-        after=Price(row["after_amount"], row["after_compare_at"]),
+        before=before_of(row),
+        after=after_of(row),
         trace=tuple(row["trace"]),
         state=ItemState(row["state"]),
         attempt=row["attempt"],

@@ -17,6 +17,7 @@ from calibr.changes.apply.lane import work_through
 from calibr.changes.apply.pace import Pace
 from calibr.changes.apply.settings import ApplySettings, require_safe_lease
 from calibr.changes.apply.store_run import OnSettled, StoreRun
+from calibr.changes.books import book_of, in_order_of_writing
 from calibr.changes.lease import Lease, LeaseLost, take
 from calibr.changes.lifecycle import ChangeState
 from calibr.changes.model import PriceChange
@@ -26,9 +27,9 @@ from calibr.changes.repository_bulk import has_open_bulks
 from calibr.changes.repository_items import Lot
 from calibr.changes.seal import recompute_root
 from calibr.changes.transition import with_story
-from calibr.connectors.port import Capability, Connector, WritePath
+from calibr.connectors.port import Connector, WritePath
 from calibr.core.errors import CalibrError, Conflict
-from calibr.core.ids import ConnectionId, PriceChangeId
+from calibr.core.ids import ConnectionId, PriceChangeId, PriceListId
 from calibr.db import Context, Database, Role
 
 ConnectorFor = Callable[[ConnectionId], Connector]
@@ -99,8 +100,9 @@ class _Apply:
             self._stop(ending, change_id, broken)
             return
         try:
-            for price_list in price_lists:
-                self._write(change, price_list, connector_for)
+            for place, price_list in enumerate(price_lists):
+                later = tuple(each.id for each in price_lists[place + 1 :])
+                self._write(change, price_list, later, connector_for)
         except LeaseLost:
             raise
         except CalibrError as error:
@@ -122,7 +124,7 @@ class _Apply:
         with self._database.session(self._context, role=Role.WORKER) as session:
             change = get_change(session, change_id)
             known = {p.id: p for p in list_price_lists(session)}
-        return change, [known[price_list_id] for price_list_id in sorted(change.price_list_ids)]
+        return change, in_order_of_writing(known[price_list_id] for price_list_id in change.price_list_ids)
 
     def _broken_plan(self, change: PriceChange) -> CalibrError | None:
         """Why this plan must not be written, by its approval and by its rows."""
@@ -137,21 +139,21 @@ class _Apply:
 
     def _path(self, run: StoreRun) -> WritePath:
         """How the connector would write what is still to be written."""
-        if run.connector.bulk is None:
+        if run.book.bulk is None:
             return WritePath.CALLS
         wanted = products_to_write(run.lot.change_id, run.lot.price_list_id)
         with run.session() as session:
             rows = rows_per_group(session, run.connection_id, wanted)
-        return run.connector.estimate(rows).path
+        return run.book.estimate(rows).path
 
-    def _write(self, change: PriceChange, price_list: PriceList, connector_for: ConnectorFor) -> None:
-        """Write one price list. Raises what keeps the run from going on."""
+    def _write(
+        self, change: PriceChange, price_list: PriceList, later: tuple[PriceListId, ...], connector_for: ConnectorFor
+    ) -> None:
+        """Write one price list; `later` come after it. Raises what keeps the run from going on."""
         connector = connector_for(price_list.connection_id)
         try:
-            if Capability.WRITE_PRICES not in connector.capabilities:
-                text = f"the connector {connector.kind} of price list {price_list.name} cannot write prices"
-                raise Conflict("connector_read_only", text)
-            require_safe_lease(self._settings, connector.request_timeout_s)
+            book = book_of(connector, price_list)
+            require_safe_lease(self._settings, book.request_timeout_s)
             run = StoreRun(
                 database=self._database,
                 context=self._context,
@@ -159,15 +161,15 @@ class _Apply:
                 settings=self._settings,
                 plan=SealedPlan.of(change),
                 source="change" if change.rollback_of is None else "rollback",
-                lot=Lot(change.id, price_list.id, self._lease.fence),
+                lot=Lot(change.id, price_list.id, self._lease.fence, later),
                 connection_id=price_list.connection_id,
                 currency=price_list.currency,
-                connector=connector,
+                book=book,
                 breaker=Breaker(self._settings),
                 pace=Pace(self._settings),
                 on_settled=self._hooks.on_settled,
             )
-            work_through(run, self._hooks.stop, connector.bulk, self._path(run))
+            work_through(run, self._hooks.stop, book.bulk, self._path(run))
             if run.breaker.reason is not None:
                 raise run.breaker.reason
         finally:

@@ -13,7 +13,8 @@ from calibr.changes.apply.settings import ApplySettings
 from calibr.changes.lease import Lease
 from calibr.changes.lifecycle import ItemState
 from calibr.changes.repository_items import Lot
-from calibr.connectors.port import Connector, RemotePrice, WriteOutcome, WriteResult
+from calibr.connectors.port import RemotePrice, WriteOutcome, WriteResult
+from calibr.connectors.port.price_lists import PriceBook
 from calibr.core.errors import Upstream
 from calibr.core.ids import ConnectionId
 from calibr.db import Context, Database, Role, Session
@@ -38,7 +39,7 @@ class StoreRun:
     lot: Lot
     connection_id: ConnectionId
     currency: str
-    connector: Connector
+    book: PriceBook
     breaker: Breaker
     pace: Pace
     on_settled: OnSettled
@@ -54,7 +55,7 @@ class StoreRun:
             return {}
         self.lease.require()
         try:
-            found = self.connector.read_prices(wanted, self.currency)
+            found = self.book.read_prices(wanted, self.currency)
         except Upstream as error:
             self.breaker.failed(Call.READ, error)
             return None
@@ -66,9 +67,9 @@ class StoreRun:
 
         Nothing is sent unless the lease outlasts the call: a request must be over before anybody else may take over.
         """
-        until = self.lease.last_moment(self.connector.request_timeout_s)
+        until = self.lease.last_moment(self.book.request_timeout_s)
         try:
-            results = self.connector.write_prices([item.write() for item in items], until=until)
+            results = self.book.write_prices([item.write() for item in items], until=until)
         except Upstream as error:
             self.breaker.failed(Call.WRITE, error)
             return {}

@@ -103,7 +103,9 @@ class PlanWriter:
             expect_many_rows(session)
             lock_plan_for_writing(session, change_id)
             self._require_lease()
-            items = insert_items(session, change_id, share.compiled(session).items)
+            price_list = share.rules.price_list
+            fixed_on = None if price_list.is_base else price_list.id
+            items = insert_items(session, change_id, share.compiled(session).items, fixed_on=fixed_on)
             groups = item_groups(session, change_id, layout_of(share.rules.rules), part)
             directions = {group.direction for group in groups}
             return _Written(

@@ -9,14 +9,16 @@ import structlog
 
 from calibr.catalog import PriceList, list_price_lists, renormalize, rows_per_group
 from calibr.changes import lifecycle
+from calibr.changes.books import book_of
 from calibr.changes.lease import Lease, LeaseLost, take
 from calibr.changes.lifecycle import ChangeState
 from calibr.changes.model import PriceChange
 from calibr.changes.plan import complete_preview
 from calibr.changes.preview.compute import Computed, PlanWriter
+from calibr.changes.reads_price_lists import price_list_effects
 from calibr.changes.reads_summary import labeled, products_to_write
 from calibr.changes.repository import get_change
-from calibr.changes.repository_plan import discard_items, lock_plan_alone
+from calibr.changes.repository_plan import discard_items, expect_many_rows, lock_plan_alone
 from calibr.changes.seal import seal_items
 from calibr.changes.summary import Findings, summarize
 from calibr.changes.transition import error_payload, transition, with_story
@@ -113,12 +115,14 @@ class _Preview:
             *(selection.selected, selection.left, computed.items),
         )
         with self._database.session(self._context, role=Role.WORKER, isolation="repeatable read") as session:
+            expect_many_rows(session)
             findings = Findings(
                 selection,
                 computed.not_applied,
                 movers_up=labeled(session, computed.highest),
                 movers_down=labeled(session, computed.lowest),
                 eta=self._eta(session, change),
+                price_lists=price_list_effects(session, change),
             )
             summary = summarize(computed.groups, findings)
             return _Sealed(header, seal_items(session, header), summary)
@@ -155,5 +159,7 @@ class _Preview:
     ) -> dict[str, Any]:
         wanted = products_to_write(change.id, price_list.id)
         with closing(connector):
-            estimate = connector.estimate(rows_per_group(session, price_list.connection_id, wanted))
-        return {"connection_id": str(price_list.connection_id), **asdict(estimate)}
+            book = book_of(connector, price_list)
+            estimate = book.estimate(rows_per_group(session, price_list.connection_id, wanted))
+        told = {"connection_id": str(price_list.connection_id), "price_list_id": str(price_list.id)}
+        return {**told, **asdict(estimate)}

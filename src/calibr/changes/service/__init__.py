@@ -3,6 +3,7 @@
 from calibr.changes.service.control import abort, pause, resume, start_apply
 from calibr.changes.service.draft import create, edit, request_preview
 from calibr.changes.service.reassert import create_reassertion
+from calibr.changes.service.release import create_release
 from calibr.changes.service.review import approve, cancel, expire_plans, reject, submit
 from calibr.changes.service.rollback import create_retry, create_rollback
 
@@ -12,6 +13,7 @@ __all__ = [
     "cancel",
     "create",
     "create_reassertion",
+    "create_release",
     "create_retry",
     "create_rollback",
     "edit",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from calibr.catalog import list_price_lists
+from calibr.catalog import PriceList, list_price_lists
 from calibr.changes import lifecycle
 from calibr.changes.model import Documents, EditedPriceChange, NewPriceChange, PriceChange
 from calibr.changes.repository import UNCLAIMED, get_change, insert_change
@@ -44,7 +44,7 @@ def create(session: Session, new: NewPriceChange) -> PriceChange:
         "id": new_uuid(),
         "name": checked_name(new.name),
         **rule_columns(new.documents),
-        "price_list_ids": _checked_price_lists(session, new.price_list_ids),
+        "price_list_ids": checked_price_lists(session, new.price_list_ids),
         "created_by": author_of(session),
         "correlation_id": session.context.correlation_id,
     }
@@ -72,7 +72,7 @@ def edit(session: Session, change_id: PriceChangeId, revision: int, edited: Edit
         values["name"] = checked_name(edited.name)
     values |= rule_columns(_merged(change, edited))
     if edited.price_list_ids is not None:
-        values["price_list_ids"] = _checked_price_lists(session, edited.price_list_ids)
+        values["price_list_ids"] = checked_price_lists(session, edited.price_list_ids)
     payload = {"voided_plan_root": change.plan_root}
     return transition(session, change, lifecycle.EDIT, values=values, payload=lambda new: {**described(new), **payload})
 
@@ -129,18 +129,25 @@ def checked_name(name: str) -> str:
     return name.strip()
 
 
-def _checked_price_lists(session: Session, wanted: Sequence[PriceListId] | None) -> list[PriceListId]:
+def checked_price_lists(session: Session, wanted: Sequence[PriceListId] | None) -> list[PriceListId]:
+    """The price lists, each once, in order; None: all base prices. Raises Invalid `price_change.price_lists`."""
     known = {p.id: p for p in list_price_lists(session)}
     chosen = [p.id for p in known.values() if p.is_base] if wanted is None else list(dict.fromkeys(wanted))
     if not chosen:
         fault = Fault("$.price_list_ids", None, "must name at least one price list; connect and sync a store first")
         raise Invalid("price_change.price_lists", f"price_list_ids {fault.rule}", faults=(fault,))
     faults = [
-        Fault(f"$.price_list_ids[{index}]", str(price_list_id), "is no price list of this tenant")
+        Fault(f"$.price_list_ids[{index}]", str(price_list_id), rule)
         for index, price_list_id in enumerate(chosen)
-        if price_list_id not in known
+        if (rule := _why_not(known.get(price_list_id))) is not None
     ]
     if faults:
         text = f"price list {faults[0].value} {faults[0].rule}"
         raise Invalid("price_change.price_lists", text, faults=tuple(faults))
     return sorted(chosen)
+
+
+def _why_not(price_list: PriceList | None) -> str | None:
+    if price_list is None:
+        return "is no price list of this tenant"
+    return None if price_list.active else "is not in use at its store any more"

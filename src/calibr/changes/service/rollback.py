@@ -8,6 +8,7 @@ from calibr.changes import lifecycle
 from calibr.changes.lifecycle import ChangeState, ItemState
 from calibr.changes.model import PriceChange
 from calibr.changes.plan import complete_preview
+from calibr.changes.reads_price_lists import price_list_effects
 from calibr.changes.reads_summary import item_groups, labeled, top_movers
 from calibr.changes.repository import get_change, insert_change
 from calibr.changes.repository_plan import copy_items_again, copy_items_back
@@ -76,7 +77,7 @@ def with_fixed_plan(session: Session, made: PriceChange, fill: Callable[[PriceCh
     made = transition(session, made, lifecycle.REQUEST_PREVIEW)
     items = fill(made.id)
     header = PlanHeader(*(made.id, made.revision, made.rule_hash, engine_version(), session.now), *(items, 0, items))
-    return complete_preview(session, made, header, seal_items(session, header), _summary(session, made.id, items))
+    return complete_preview(session, made, header, seal_items(session, header), _summary(session, made, items))
 
 
 def rollback_hash(original: PriceChange) -> str:
@@ -110,10 +111,11 @@ def _columns(session: Session, original: PriceChange, name: str) -> Mapping[str,
     }
 
 
-def _summary(session: Session, change_id: PriceChangeId, items: int) -> dict[str, Any]:
+def _summary(session: Session, change: PriceChange, items: int) -> dict[str, Any]:
     findings = Findings(
         Selection(selected=items),
-        movers_up=labeled(session, top_movers(session, change_id, up=True)),
-        movers_down=labeled(session, top_movers(session, change_id, up=False)),
+        movers_up=labeled(session, top_movers(session, change.id, up=True)),
+        movers_down=labeled(session, top_movers(session, change.id, up=False)),
+        price_lists=price_list_effects(session, change),
     )
-    return summarize(item_groups(session, change_id, None), findings)
+    return summarize(item_groups(session, change.id, None), findings)

@@ -34,6 +34,13 @@ def moved(before: int | None, after: int | None, currency: str) -> Text:
     return Text.assemble(amount(before, currency), (" → ", FLAT), (amount(after, currency), style))
 
 
+def price_cell(before: Item, after: Item, currency: str) -> Text:
+    """The same for prices of a price list: one that follows the base price again is said in words."""
+    if after["unit_amount"] is None and after.get("relative"):
+        return Text.assemble(amount(before["unit_amount"], currency), (" → ", FLAT), ("follows base", FLAT))
+    return moved(before["unit_amount"], after["unit_amount"], currency)
+
+
 def change_cell(before: int | None, after: int | None) -> Text:
     """The move in percent, colored by its direction."""
     if before is None or after is None or before == after:
@@ -64,7 +71,7 @@ def _row(item: Item, width: int) -> list[Cell]:
     cells: list[Cell] = [
         text(item.get("sku")) or NONE,
         text(item.get("title")),
-        moved(before["unit_amount"], after["unit_amount"], currency),
+        price_cell(before, after, currency),
         change_cell(before["unit_amount"], after["unit_amount"]),
     ]
     if width >= _ROOMY:

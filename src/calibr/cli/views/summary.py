@@ -9,6 +9,7 @@ from rich.text import Text
 
 from calibr.cli.amounts import amount, percent_change, share, signed_amount
 from calibr.cli.histogram import FALL, FLAT, RISE, Bucket, histogram
+from calibr.cli.views import price_lists
 from calibr.cli.views.items import change_cell, moved
 from calibr.cli.views.table import Cell, Column, FittedTable, table, text
 
@@ -135,6 +136,8 @@ def whole(summary: Summary, width: int) -> RenderableType:
         parts += [*drawn, Text("")]
     if notes := list(held_back(summary)):
         parts += [*notes, Text("")]
+    if told := list(price_lists.notes(summary.get("price_lists", ()))):
+        parts += [Text("other price lists", style="bold"), *told, Text("")]
     if summary["top_movers"]["down"] or summary["top_movers"]["up"]:
         parts += [Text("largest moves", style="bold"), movers(summary, 3), Text("")]
     parts += estimate(summary)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from calibr.connectors.port import Connector, PriceWrite
+from calibr.connectors.port.price_lists import PriceBook
 
 
 class Damage(StrEnum):
@@ -64,6 +65,9 @@ class StoreUnderTest(Protocol):
 
 Check = Callable[[Connector, StoreUnderTest], None]
 """Raises AssertionError with a sentence if the connector breaks the promise in the function's name."""
+
+BookCheck = Callable[[PriceBook, StoreUnderTest], None]
+"""The same for a book of prices, be it of base prices or of a list."""
 
 
 def expect(holds: object, sentence: str) -> None:

@@ -1,6 +1,5 @@
 """Reads a store's catalog: by a bulk operation, whose file is fetched and staged. All of it, or what changed lately."""
 
-import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,11 +7,10 @@ from typing import Final
 
 from calibr.connectors.port import BasePriceList, CatalogStream, Progress
 from calibr.connectors.port.reading import ReadingLog
-from calibr.connectors.shopify.bulk import RUNS, BulkQuery, BulkResult
 from calibr.connectors.shopify.bulk_rows import stream
 from calibr.connectors.shopify.client import ShopifyClient
 from calibr.connectors.shopify.documents import CATALOG, COUNT_VARIANTS, Document
-from calibr.connectors.shopify.download import ResultGoneError, download
+from calibr.connectors.shopify.export import Export
 from calibr.connectors.shopify.metafields import Metafields, selection
 from calibr.connectors.shopify.prices import ShopCurrency
 from calibr.connectors.shopify.shapes import as_count, as_object
@@ -29,7 +27,7 @@ class CatalogReader:
     def __init__(self, client: ShopifyClient, currency: ShopCurrency) -> None:
         self._client = client
         self._currency = currency
-        self._bulk = BulkQuery(client)
+        self._export = Export(client)
 
     def read(self, work_dir: Path, progress: Progress, log: ReadingLog) -> CatalogStream:
         """Export into a file in `work_dir` and stage its rows.
@@ -41,7 +39,7 @@ class CatalogReader:
         document = with_metafields(CATALOG, metafields)
         if log.since is not None:
             document = changed_since(document, log.since)
-        result, path = self._fetch(document, work_dir, progress, log)
+        result, path = self._export.fetch(document, work_dir, progress, log)
         # Where the size was told and checked, the count of objects can tell nothing more.
         expected = result.objects if result.size is None else None
         base = BasePriceList("Base prices", currency)
@@ -51,27 +49,6 @@ class CatalogReader:
         """How many variants the store has."""
         data = self._client.insist(COUNT_VARIANTS, {}, rows=COUNT_COST, until=self._until())
         return as_count(as_object(data.get("productVariantsCount"), "productVariantsCount").get("count"), "count")
-
-    def _fetch(
-        self, document: Document, work_dir: Path, progress: Progress, log: ReadingLog
-    ) -> tuple[BulkResult, Path]:
-        """Go on with the noted operation, or with new ones while the address of the result expires unused."""
-        result = self._bulk.resume(progress, log)
-        for attempt in range(1, RUNS + 1):
-            result = result or self._bulk.run(document, progress, log)
-            path = work_dir / f"shopify-bulk-{re.sub(r'[^0-9]', '', result.operation_id)}.jsonl"
-            try:
-                if result.url is None:
-                    path.write_bytes(b"")
-                else:
-                    download(self._client, result.url, path, result.size, progress)
-            except ResultGoneError:
-                if attempt == RUNS:
-                    raise
-                result = None
-                continue
-            return result, path
-        raise AssertionError("the last attempt returns or raises")
 
     def _until(self) -> float:
         return self._client.throttle.clock() + self._client.times.send_window_s

@@ -22,6 +22,7 @@ from calibr.connectors.port import (
 )
 from calibr.connectors.port.budget import BudgetKeeper
 from calibr.connectors.port.credentials import CredentialKeeper, Issued
+from calibr.connectors.port.price_lists import PriceBook, PriceListReading
 from calibr.connectors.port.reading import ReadingLog, Unnoted
 from calibr.connectors.port.webhooks import RemoteWebhook
 from calibr.connectors.shopify.bucket import BucketView
@@ -29,12 +30,18 @@ from calibr.connectors.shopify.bulk_write import BulkPriceWriter
 from calibr.connectors.shopify.catalog import CatalogReader
 from calibr.connectors.shopify.client import CallTimes, ShopifyClient
 from calibr.connectors.shopify.config import StoreConfig
-from calibr.connectors.shopify.documents import UPDATE_PRICES
+from calibr.connectors.shopify.documents import UPDATE_FIXED_PRICES, UPDATE_PRICES, Document
 from calibr.connectors.shopify.errors import CallError
 from calibr.connectors.shopify.estimates import Pace, estimate
+from calibr.connectors.shopify.gids import is_short_id
 from calibr.connectors.shopify.health import check
+from calibr.connectors.shopify.list_prices import ListPriceReader, MarketPriceReader
+from calibr.connectors.shopify.list_writes import ListPriceWriter
+from calibr.connectors.shopify.markets import StoreMarkets
 from calibr.connectors.shopify.methods import AuthMethod
 from calibr.connectors.shopify.oauth import OAuth
+from calibr.connectors.shopify.price_book import ShopifyPriceBook
+from calibr.connectors.shopify.price_lists import PriceListReader
 from calibr.connectors.shopify.prices import PriceReader, ShopCurrency
 from calibr.connectors.shopify.subscriptions import list_webhooks, subscribe_webhook
 from calibr.connectors.shopify.throttle import CALL_S, Throttle
@@ -86,6 +93,9 @@ class ShopifyConnector:
         self._reader = PriceReader(self._client, self._currency, self._pool)
         self._writer = PriceWriter(self._client, self._currency, self._pool)
         self._catalog = CatalogReader(self._client, self._currency)
+        self._markets = StoreMarkets(self._client, self._currency)
+        self._lists = PriceListReader(self._client, self._markets)
+        self._market_prices = MarketPriceReader(self._client, self._pool)
         self.bulk: BulkWriter | None = BulkPriceWriter(self._client, self._currency)
 
     def use_keeper(self, keeper: CredentialKeeper) -> None:
@@ -153,12 +163,27 @@ class ShopifyConnector:
         A connector that has not spoken to its store yet asks it once, since the rate differs tenfold between plans, and
         nobody says what reading costs.
         """
-        if not self._throttle.view().known:
-            with suppress(CallError):  # without it, the estimate is on the careful side
-                self._reader.learn_cost(self._until(CHECK_WINDOW_S))
-        latency_s = self._client.latencies_s.get(UPDATE_PRICES.name)
-        pace = Pace(self._throttle.view(), latency_s, CALLS_AT_ONCE)
+        pace = self._pace(UPDATE_PRICES)
         return estimate(rows_per_group, self._client.costs, pace, self._client.config.write_path)
+
+    def read_price_lists(self, work_dir: Path, progress: Progress) -> PriceListReading:
+        """Read all price lists, their prices and the markets, by exports into files in `work_dir`."""
+        return self._lists.read(work_dir, progress)
+
+    def price_book(self, external_id: str) -> PriceBook:
+        """The prices of one list. Raises `Invalid` for what is no list's number."""
+        if not is_short_id(external_id):
+            fault = Fault("$.external_id", external_id[:40], "must be the number of a Shopify price list")
+            raise Invalid("connector.external_id", f"external id {external_id[:40]!r} {fault.rule}.", faults=(fault,))
+        reader = ListPriceReader(self._client, self._markets, self._pool, external_id)
+        writer = ListPriceWriter(self._client, external_id)
+        return ShopifyPriceBook(self._client, reader, writer, lambda: self._pace(UPDATE_FIXED_PRICES))
+
+    def read_market_prices(
+        self, external_ids: Sequence[str], countries: Sequence[str]
+    ) -> Mapping[str, Mapping[str, RemotePrice]]:
+        """Read what buyers in each country pay. Raises `Upstream`, and `Invalid` for what is no country code."""
+        return self._market_prices.read(external_ids, countries, self._until(self._send_window_s))
 
     def list_webhooks(self) -> Sequence[RemoteWebhook]:
         """List what this app gets from the store."""
@@ -183,6 +208,13 @@ class ShopifyConnector:
             fault = Fault("$.config.auth.method", self._config.method, rule)
             raise Invalid("connection.no_consent", f"The method of this connection {rule}.", faults=(fault,))
         return self._oauth
+
+    def _pace(self, document: Document) -> Pace:
+        """How fast calls of this document go, asking the store once if it has not said so yet."""
+        if not self._throttle.view().known:
+            with suppress(CallError):  # without it, the estimate is on the careful side
+                self._reader.learn_cost(self._until(CHECK_WINDOW_S))
+        return Pace(self._throttle.view(), self._client.latencies_s.get(document.name), CALLS_AT_ONCE)
 
     def _until(self, seconds: float) -> float:
         return self._throttle.clock() + seconds

@@ -12,6 +12,9 @@ from calibr.connectors.shopify.documents import Document
 MAX_CALL_COST: Final = 1_000
 """Points above which Shopify refuses a single call on every plan."""
 
+FIXED_POINTS: Final = 25
+"""Points of a page of fixed prices, by the formula that recorded answers follow."""
+
 MUTATION_BASE: Final = 10
 ROWS_PER_POINT: Final = 5
 _MARGIN: Final = 2

@@ -176,7 +176,114 @@ SUBSCRIBE_WEBHOOK: Final = Document(
     """,
 )
 
+_MONEY: Final = "{ amount currencyCode }"
+_PAGE: Final = "pageInfo { hasNextPage endCursor }"
+
+PRICE_LISTS: Final = Document(
+    "CalibrPriceLists",
+    f"""
+    query CalibrPriceLists($after: String) {{
+      priceLists(first: 50, after: $after) {{
+        nodes {{
+          id name currency fixedPricesCount
+          parent {{ adjustment {{ type value }} settings {{ compareAtMode }} }}
+          catalog {{ __typename id status ... on MarketCatalog {{ markets(first: 250) {{ nodes {{ id }} }} }} }}
+        }}
+        {_PAGE}
+      }}
+    }}
+    """,
+)
+
+MARKETS: Final = Document(
+    "CalibrMarkets",
+    f"""
+    query CalibrMarkets($after: String) {{
+      markets(first: 50, after: $after) {{
+        nodes {{
+          id name status
+          currencySettings {{ baseCurrency {{ currencyCode }} }}
+          conditions {{ regionsCondition {{ regions(first: 250) {{
+            nodes {{ ... on MarketRegionCountry {{ code currency {{ currencyCode }} }} }}
+          }} }} }}
+        }}
+        {_PAGE}
+      }}
+    }}
+    """,
+)
+
+# A document of its own: it needs a scope that stores without company buyers need not grant.
+COMPANY_LOCATIONS: Final = Document(
+    "CalibrCompanyLocations",
+    """
+    query CalibrCompanyLocations($ids: [ID!]!) {
+      nodes(ids: $ids) { ... on CompanyLocationCatalog { id companyLocations(first: 1) { nodes { id } } } }
+    }
+    """,
+)
+
+FIXED_PRICES: Final = Document(
+    "CalibrFixedPrices",
+    f"""
+    query CalibrFixedPrices($id: ID!, $query: String, $after: String) {{
+      priceList(id: $id) {{
+        currency
+        prices(first: 250, after: $after, originType: FIXED, query: $query) {{
+          nodes {{ price {_MONEY} compareAtPrice {_MONEY} variant {{ id }} }}
+          {_PAGE}
+        }}
+      }}
+    }}
+    """,
+)
+
+FIXED_PRICES_WITH_BREAKS: Final = Document(
+    "CalibrFixedPricesWithBreaks",
+    f"""
+    query CalibrFixedPricesWithBreaks($id: ID!, $after: String) {{
+      priceList(id: $id) {{
+        currency
+        prices(first: 100, after: $after, originType: FIXED) {{
+          nodes {{
+            price {_MONEY} compareAtPrice {_MONEY} variant {{ id }}
+            quantityPriceBreaks(first: 250) {{ nodes {{ minimumQuantity price {_MONEY} }} }}
+          }}
+          {_PAGE}
+        }}
+      }}
+    }}
+    """,
+)
+
+PRICES_IN_CONTEXT: Final = Document(
+    "CalibrPricesInContext",
+    f"""
+    query CalibrPricesInContext($ids: [ID!]!, $context: ContextualPricingContext!) {{
+      nodes(ids: $ids) {{
+        ... on ProductVariant {{ id contextualPricing(context: $context) {{ price {_MONEY} compareAtPrice {_MONEY} }} }}
+      }}
+    }}
+    """,
+)
+
+UPDATE_FIXED_PRICES: Final = Document(
+    "CalibrUpdateFixedPrices",
+    f"""
+    mutation CalibrUpdateFixedPrices($id: ID!, $set: [PriceListPriceInput!]!, $remove: [ID!]!) {{
+      priceListFixedPricesUpdate(priceListId: $id, pricesToAdd: $set, variantIdsToDelete: $remove) {{
+        pricesAdded {{ price {_MONEY} compareAtPrice {_MONEY} variant {{ id }} }}
+        deletedFixedPriceVariantIds
+        userErrors {{ field code message }}
+      }}
+    }}
+    """,
+    may_repeat=False,
+)
+
 ALL: Final = (
     *(SHOP, CHECK, PRICES, UPDATE_PRICES, START_BULK_QUERY, BULK_OPERATION, BULK_OPERATIONS),
     *(STAGE_UPLOAD, START_BULK_MUTATION, CANCEL_BULK, CATALOG, COUNT_VARIANTS, WEBHOOKS, SUBSCRIBE_WEBHOOK),
+    *(PRICE_LISTS, MARKETS, COMPANY_LOCATIONS, FIXED_PRICES, FIXED_PRICES_WITH_BREAKS, PRICES_IN_CONTEXT),
+    UPDATE_FIXED_PRICES,
 )

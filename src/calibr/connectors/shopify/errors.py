@@ -14,6 +14,7 @@ UNAUTHORIZED: Final = "upstream.unauthorized"
 PROTOCOL: Final = "upstream.protocol"
 UNAVAILABLE: Final = "upstream.unavailable"
 STORE_FROZEN: Final = "upstream.store_frozen"
+PRICE_LIST_GONE: Final = "upstream.price_list_gone"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,24 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from calibr.connectors.port import Estimate, WritePath
 from calibr.connectors.shopify.batches import MAX_ARRAY
 from calibr.connectors.shopify.bucket import BucketView
 from calibr.connectors.shopify.bulk_write import LEAST_ROWS, MOST_ROWS
-from calibr.connectors.shopify.costs import CostBook
-from calibr.connectors.shopify.documents import BULK_OPERATION, PRICES, STAGE_UPLOAD, START_BULK_MUTATION, UPDATE_PRICES
+from calibr.connectors.shopify.costs import FIXED_POINTS, CostBook
+from calibr.connectors.shopify.documents import (
+    BULK_OPERATION,
+    FIXED_PRICES,
+    PRICES,
+    PRICES_IN_CONTEXT,
+    STAGE_UPLOAD,
+    START_BULK_MUTATION,
+    UPDATE_FIXED_PRICES,
+    UPDATE_PRICES,
+)
 
 STANDARD_BUCKET: Final = 2_000
 STANDARD_RATE: Final = 100
@@ -53,13 +62,27 @@ def estimate(rows_per_group: Sequence[int], costs: CostBook, pace: Pace, forced:
     return by_files if pays else by_calls
 
 
+def estimate_list(rows: int, costs: CostBook, pace: Pace) -> Estimate:
+    """Estimate the same for so many rows of a price list, whose calls go one after another."""
+    writes = _chunk_sizes(rows)
+    reads = writes * READS_PER_ROW
+    # A relative price takes a second call, and nobody knows beforehand which ones are.
+    reading = sum(costs.likely(FIXED_PRICES, FIXED_POINTS) + costs.likely(PRICES_IN_CONTEXT, size) for size in reads)
+    points = sum(costs.likely(UPDATE_FIXED_PRICES, size) for size in writes) + reading
+    return _calls(len(writes), 2 * len(reads), points, replace(pace, at_once=1))
+
+
 def _by_calls(rows_per_group: Sequence[int], costs: CostBook, pace: Pace) -> Estimate:
     writes = [size for rows in rows_per_group for size in _chunk_sizes(rows)]
     reads = _chunk_sizes(sum(rows_per_group)) * READS_PER_ROW
     points = sum(costs.likely(UPDATE_PRICES, size) for size in writes) + _reading(reads, costs)
-    by_latency = len(writes) * (pace.write_latency_s or TYPICAL_LATENCY_S) / pace.at_once
+    return _calls(len(writes), len(reads), points, pace)
+
+
+def _calls(writes: int, reads: int, points: int, pace: Pace) -> Estimate:
+    by_latency = writes * (pace.write_latency_s or TYPICAL_LATENCY_S) / pace.at_once
     seconds = max(pace.seconds(points), by_latency)
-    return Estimate(len(writes) + len(reads), points, math.ceil(seconds), WritePath.CALLS)
+    return Estimate(writes + reads, points, math.ceil(seconds), WritePath.CALLS)
 
 
 def _by_files(rows_per_group: Sequence[int], costs: CostBook, pace: Pace) -> Estimate:

@@ -5,6 +5,9 @@ from typing import Final
 
 PRODUCT: Final = "Product"
 VARIANT: Final = "ProductVariant"
+PRICE_LIST: Final = "PriceList"
+MARKET: Final = "Market"
+COMPANY_LOCATION: Final = "CompanyLocation"
 
 _SHORT: Final = re.compile(r"[1-9][0-9]{0,18}")
 _GLOBAL: Final = re.compile(r"gid://shopify/([A-Za-z]+)/([1-9][0-9]{0,18})")

@@ -5,7 +5,8 @@ from typing import Any, Final, Literal
 
 from calibr.connectors.shopify.client import ShopifyClient
 from calibr.connectors.shopify.documents import BULK_OPERATIONS
-from calibr.connectors.shopify.shapes import as_list, as_object, as_text
+from calibr.connectors.shopify.pages import read_pages
+from calibr.connectors.shopify.shapes import as_text
 
 PAGE: Final = 50
 BUSY: Final = frozenset({"OPERATION_IN_PROGRESS", "LIMIT_REACHED"})
@@ -17,16 +18,9 @@ def find_operation(
 ) -> dict[str, Any] | None:
     """Return the operation with `name` in its text among those begun since then, newest first. Raises `CallError`."""
     begun = f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    after: str | None = None
-    while True:
-        variables = {"query": f"operation_type:{kind} created_at:>='{begun}'", "after": after}
-        data = client.insist(BULK_OPERATIONS, variables, rows=PAGE, until=until)
-        page = as_object(data.get("bulkOperations"), "bulkOperations")
-        for node in as_list(page.get("nodes"), "bulkOperations.nodes"):
-            operation = as_object(node, "bulkOperations.nodes entry")
-            if name in as_text(operation.get("query"), "bulkOperation.query"):
-                return operation
-        info = as_object(page.get("pageInfo"), "bulkOperations.pageInfo")
-        if not info.get("hasNextPage"):
-            return None
-        after = as_text(info.get("endCursor"), "pageInfo.endCursor")
+    variables = {"query": f"operation_type:{kind} created_at:>='{begun}'"}
+    pages = read_pages(
+        client, BULK_OPERATIONS, variables, lambda data: data.get("bulkOperations"), points=PAGE, until=until
+    )
+    found = (each for page in pages for each in page if name in as_text(each.get("query"), "bulkOperation.query"))
+    return next(found, None)

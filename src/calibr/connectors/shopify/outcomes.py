@@ -4,7 +4,7 @@ With partial updates Shopify lists failed variants too, with their old values: o
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,17 +24,19 @@ _TRANSIENT: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class _Complaint:
+class Complaint:
+    """A user error."""
+
     code: str
     message: str
 
 
 @dataclass(frozen=True, slots=True)
-class _Complaints:
+class Complaints:
     """User errors of one answer: by row, and the first that is about the whole call."""
 
-    by_row: dict[int, _Complaint]
-    of_call: _Complaint | None
+    by_row: dict[int, Complaint]
+    of_call: Complaint | None
 
 
 def judge(writes: Sequence[PriceWrite], payload: object) -> list[WriteResult]:
@@ -43,12 +45,13 @@ def judge(writes: Sequence[PriceWrite], payload: object) -> list[WriteResult]:
     Raises `CallError` if the payload has another shape than was asked for.
     """
     answer = as_object(payload, "productVariantsBulkUpdate")
-    complaints = _read_complaints(as_list(answer.get("userErrors"), "userErrors"), len(writes))
+    errors = as_list(answer.get("userErrors"), "userErrors")
+    complaints = read_complaints(errors, lambda field: row_of(field, "variants", len(writes)))
     currency = writes[0].currency
     nodes = (node for node in as_list(answer.get("productVariants") or [], "productVariants") if node is not None)
     shown = {price.external_id: price for node in nodes if (price := read_price(node, currency)) is not None}
     return [
-        _judge_row(write, shown.get(write.external_id), complaints.by_row.get(row), complaints.of_call)
+        judge_row(write, shown.get(write.external_id), complaints.by_row.get(row), complaints.of_call)
         for row, write in enumerate(writes)
     ]
 
@@ -65,9 +68,10 @@ def without_answer(writes: Sequence[PriceWrite], error: CallError) -> list[Write
     return [WriteResult(w.external_id, outcome, None, error.code, error.message, wait) for w in writes]
 
 
-def _judge_row(
-    write: PriceWrite, shown: RemotePrice | None, own: _Complaint | None, of_call: _Complaint | None
+def judge_row(
+    write: PriceWrite, shown: RemotePrice | None, own: Complaint | None, of_call: Complaint | None
 ) -> WriteResult:
+    """Judge a row by what the answer shows of it, and by the complaints about it and about the whole call."""
     if own is None and shown is not None and _is_as_asked(write, shown):
         return WriteResult(write.external_id, WriteOutcome.WRITTEN, shown)
     complaint = own or of_call
@@ -83,7 +87,7 @@ def _judge_row(
     return WriteResult(write.external_id, WriteOutcome.REJECTED, shown, NOT_WRITTEN, message)
 
 
-def _complained(write: PriceWrite, shown: RemotePrice | None, complaint: _Complaint) -> WriteResult:
+def _complained(write: PriceWrite, shown: RemotePrice | None, complaint: Complaint) -> WriteResult:
     outcome = WriteOutcome.REJECTED
     if complaint.code in _TRANSIENT:
         # Certainly not written only if the answer shows so.
@@ -96,23 +100,24 @@ def _is_as_asked(write: PriceWrite, shown: RemotePrice) -> bool:
     return shown.fault is None and shown.unit_amount == write.unit_amount and same_compare_at
 
 
-def _read_complaints(errors: Sequence[object], rows: int) -> _Complaints:
-    by_row: dict[int, _Complaint] = {}
-    of_call: _Complaint | None = None
+def read_complaints(errors: Sequence[object], locate: Callable[[object], int | None]) -> Complaints:
+    """Read user errors; `locate` returns the row that a path names, if it names one."""
+    by_row: dict[int, Complaint] = {}
+    of_call: Complaint | None = None
     for item in errors:
         error = as_object(item, "userErrors entry")
-        complaint = _Complaint(str(error.get("code") or "UNKNOWN"), readable(error.get("message", "no message")))
-        row = _row_of(error.get("field"), rows)
+        complaint = Complaint(str(error.get("code") or "UNKNOWN"), readable(error.get("message", "no message")))
+        row = locate(error.get("field"))
         if row is None:
             of_call = of_call or complaint
         else:
             by_row.setdefault(row, complaint)
-    return _Complaints(by_row, of_call)
+    return Complaints(by_row, of_call)
 
 
-def _row_of(field: object, rows: int) -> int | None:
+def row_of(field: object, argument: str, rows: int) -> int | None:
     """Return the row that a path like `["variants", "1", "price"]` names (the index is a string)."""
-    if not isinstance(field, list) or len(field) < 2 or field[0] != "variants":  # noqa: PLR2004 - name and index
+    if not isinstance(field, list) or len(field) < 2 or field[0] != argument:  # noqa: PLR2004 - name and index
         return None
     index = str(field[1])
     return int(index) if index.isascii() and index.isdigit() and int(index) < rows else None

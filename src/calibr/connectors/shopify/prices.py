@@ -1,9 +1,9 @@
 """Current prices of listings: `nodes(ids:)` in batches, side by side under the throttle."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from calibr.connectors.port import RemotePrice
 from calibr.connectors.shopify.batches import MAX_ARRAY, cut, run_all, send_splitting
@@ -18,6 +18,8 @@ from calibr.core.money import is_currency
 
 CURRENCY_AGE_S: Final = 300.0
 """How long a store's currency is believed without asking again: it rarely changes, but misreading it is expensive."""
+
+Found = TypeVar("Found")
 
 
 class ShopCurrency:
@@ -57,20 +59,7 @@ class PriceReader:
 
     def read(self, external_ids: Sequence[str], currency: str, until: float) -> dict[str, RemotePrice]:
         """Return the price of each listing that the store still has. Raises `CallError` if any batch fails."""
-        wrong = next((given for given in external_ids if not is_short_id(given)), None)
-        if wrong is not None:
-            fault = Fault("$.external_ids", wrong[:40], "must be the number of a Shopify variant")
-            raise Invalid("connector.external_id", f"external id {wrong[:40]!r} {fault.rule}.", faults=(fault,))
-        batches = cut(list(dict.fromkeys(external_ids)), MAX_ARRAY)
-
-        def read_batch(batch: Sequence[str]) -> list[dict[str, RemotePrice]]:
-            return send_splitting(lambda ids: self._read_once(ids, currency, until), batch)
-
-        found: dict[str, RemotePrice] = {}
-        for parts in run_all(self._pool, read_batch, batches):
-            for part in parts:
-                found.update(part)
-        return found
+        return read_batches(self._pool, external_ids, lambda ids: self._read_once(ids, currency, until))
 
     def learn_cost(self, until: float) -> None:
         """Ask for as many prices as one call takes, of whatever variants, so that the answer says what that costs.
@@ -89,6 +78,28 @@ class PriceReader:
         nodes = as_list(data.get("nodes"), "nodes")
         prices = (read_price(node, currency) for node in nodes if node is not None)
         return {price.external_id: price for price in prices if price is not None}
+
+
+def read_batches(
+    pool: ThreadPoolExecutor,
+    external_ids: Sequence[str],
+    read_once: Callable[[Sequence[str]], Mapping[str, Found]],
+    size: int = MAX_ARRAY,
+) -> dict[str, Found]:
+    """Read what is asked for in batches side by side, each in one call or in halves of halves.
+
+    Raises `Invalid` for what is no variant's number, and `CallError` if any batch fails.
+    """
+    wrong = next((given for given in external_ids if not is_short_id(given)), None)
+    if wrong is not None:
+        fault = Fault("$.external_ids", wrong[:40], "must be the number of a Shopify variant")
+        raise Invalid("connector.external_id", f"external id {wrong[:40]!r} {fault.rule}.", faults=(fault,))
+    batches = cut(list(dict.fromkeys(external_ids)), size)
+    found: dict[str, Found] = {}
+    for parts in run_all(pool, lambda batch: send_splitting(read_once, batch), batches):
+        for part in parts:
+            found.update(part)
+    return found
 
 
 def read_price(node: object, currency: str) -> RemotePrice | None:

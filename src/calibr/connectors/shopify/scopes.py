@@ -6,7 +6,7 @@ from typing import Final
 REQUIRED_SCOPES: Final[Mapping[str, str]] = {
     "write_products": "read the catalog and write prices",
     "read_inventory": "read costs, which margins are computed from",
-    "read_markets": "know the store's markets, so that their prices need no second consent once Calibr changes them",
+    "read_markets": "read the price lists of markets and companies, and what buyers in a country pay",
 }
 
 

@@ -6,29 +6,25 @@ from calibr.connectors.port.webhooks import RemoteWebhook
 from calibr.connectors.shopify.client import ShopifyClient
 from calibr.connectors.shopify.documents import SUBSCRIBE_WEBHOOK, WEBHOOKS
 from calibr.connectors.shopify.errors import PROTOCOL, CallError, RefusedError
+from calibr.connectors.shopify.pages import read_pages
 from calibr.connectors.shopify.shapes import as_list, as_object, as_text
 
 REJECTED: Final = "upstream.rejected"
+PAGE: Final = 100
 MAX_PAGES: Final = 20
 _TAKEN: Final = "already been taken"
 
 
 def list_webhooks(client: ShopifyClient, until: float) -> list[RemoteWebhook]:
     """All subscriptions of this app at the store. Raises `CallError`."""
+    pages = read_pages(client, WEBHOOKS, {}, lambda data: data.get("webhookSubscriptions"), points=PAGE, until=until)
     found: list[RemoteWebhook] = []
-    after: str | None = None
-    for _ in range(MAX_PAGES):
-        data = client.insist(WEBHOOKS, {"after": after}, rows=100, until=until)
-        page = as_object(data.get("webhookSubscriptions"), "webhookSubscriptions")
-        for node in as_list(page.get("nodes"), "nodes"):
-            shown = as_object(node, "subscription")
-            topic = as_text(shown.get("topic"), "topic")
-            found.append(RemoteWebhook(_topic(topic), as_text(shown.get("uri"), "uri")))
-        info = as_object(page.get("pageInfo"), "pageInfo")
-        if info.get("hasNextPage") is not True:
-            return found
-        after = as_text(info.get("endCursor"), "endCursor")
-    raise CallError(PROTOCOL, f"Shopify lists more than {100 * MAX_PAGES} webhook subscriptions.")
+    for number, page in enumerate(pages):
+        if number == MAX_PAGES:
+            raise CallError(PROTOCOL, f"Shopify lists more than {PAGE * MAX_PAGES} webhook subscriptions.")
+        shown = ((as_text(each.get("topic"), "topic"), as_text(each.get("uri"), "uri")) for each in page)
+        found += [RemoteWebhook(_topic(topic), uri) for topic, uri in shown]
+    return found
 
 
 def subscribe_webhook(client: ShopifyClient, topic: str, url: str, until: float) -> None:

@@ -3,7 +3,7 @@
 A call is sent at most once. Whatever happens, each row gets exactly one result, and no call starts after the deadline.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import Any, Final
@@ -11,7 +11,7 @@ from typing import Any, Final
 from calibr.connectors.port import PriceWrite, WriteOutcome, WriteResult
 from calibr.connectors.shopify.batches import MAX_ARRAY, cut, run_all, send_splitting
 from calibr.connectors.shopify.client import ShopifyClient
-from calibr.connectors.shopify.documents import UPDATE_PRICES
+from calibr.connectors.shopify.documents import UPDATE_PRICES, Document
 from calibr.connectors.shopify.errors import (
     PROTOCOL,
     STORE_FROZEN,
@@ -58,32 +58,24 @@ class PriceWriter:
             return without_answer(writes, _before_sending(err))
         strangers = [mismatch(write, told) for write in writes if write.currency != told]
         groups = by_product([write for write in writes if write.currency == told])
-        stop = _Stop()
+        call = WriteCall(self._client, until)
         # The chunks of one product go one after another: Shopify locks a product while it writes it.
-        done = run_all(self._pool, lambda group: self._write_group(group, stop, until), groups)
+        done = run_all(self._pool, lambda group: self._write_group(group, call), groups)
         return strangers + [result for results in done for result in results]
 
-    def _write_group(self, group: Sequence[PriceWrite], stop: "_Stop", until: float) -> list[WriteResult]:
+    def _write_group(self, group: Sequence[PriceWrite], call: "WriteCall") -> list[WriteResult]:
         parts: list[list[WriteResult]] = []
         for chunk in cut(group, MAX_ARRAY):
-            parts += send_splitting(lambda rows: self._write_once(rows, stop, until), chunk)
+            parts += send_splitting(lambda rows: self._write_once(rows, call), chunk)
         return [result for part in parts for result in part]
 
-    def _write_once(self, writes: Sequence[PriceWrite], stop: "_Stop", until: float) -> list[WriteResult]:
-        if (reason := stop.reason()) is not None:
-            return without_answer(writes, reason)
-        try:
-            data = self._client.call(UPDATE_PRICES, update_variables(writes), rows=len(writes), until=until)
-            results = judge(writes, data.get("productVariantsBulkUpdate"))
-        except TooLargeError as err:
-            if len(writes) > 1:
-                raise
-            return without_answer(writes, err)
-        except CallError as err:
-            stop.failed(err)
-            return without_answer(writes, err)
-        stop.succeeded()
-        return results
+    def _write_once(self, writes: Sequence[PriceWrite], call: "WriteCall") -> list[WriteResult]:
+        return call.send(
+            UPDATE_PRICES,
+            update_variables(writes),
+            writes,
+            lambda data: judge(writes, data.get("productVariantsBulkUpdate")),
+        )
 
 
 def by_product(writes: Sequence[PriceWrite]) -> list[list[PriceWrite]]:
@@ -111,6 +103,38 @@ def variant_input(write: PriceWrite) -> dict[str, Any]:
     if write.write_compare_at:
         row["compareAtPrice"] = None if write.compare_at is None else write_amount(write.compare_at, write.currency)
     return row
+
+
+class WriteCall:
+    """Sends the calls of one request to write: each at most once, and none when the rest is not worth it."""
+
+    def __init__(self, client: ShopifyClient, until: float) -> None:
+        self._client = client
+        self._until = until
+        self._stop = _Stop()
+
+    def send(
+        self,
+        document: Document,
+        variables: Mapping[str, Any],
+        writes: Sequence[PriceWrite],
+        judge_answer: Callable[[dict[str, Any]], list[WriteResult]],
+    ) -> list[WriteResult]:
+        """Send these rows and return one result for each. Raises `TooLargeError` if fewer of them may pass."""
+        if (reason := self._stop.reason()) is not None:
+            return without_answer(writes, reason)
+        try:
+            data = self._client.call(document, variables, rows=len(writes), until=self._until)
+            results = judge_answer(data)
+        except TooLargeError as err:
+            if len(writes) > 1:
+                raise
+            return without_answer(writes, err)
+        except CallError as err:
+            self._stop.failed(err)
+            return without_answer(writes, err)
+        self._stop.succeeded()
+        return results
 
 
 class _Stop:
@@ -144,13 +168,15 @@ def _before_sending(error: CallError) -> CallError:
     return CallError(error.code, error.message, retryable=error.retryable, retry_after_s=error.retry_after_s)
 
 
-def refusals(writes: Sequence[PriceWrite]) -> dict[str, WriteResult]:
+def refusals(writes: Sequence[PriceWrite], *, may_take_away: bool = False) -> dict[str, WriteResult]:
     """Return by external id what must never reach a store, whoever asked for it, with the reason.
 
-    Raises `Invalid` if a listing comes twice.
+    A row without an amount `may_take_away` the fixed price of a list. Raises `Invalid` if a listing comes twice.
     """
     _refuse_duplicates(writes)
-    return {write.external_id: refusal for write in writes if (refusal := _refuse_row(write))}
+    return {
+        write.external_id: refusal for write in writes if (refusal := _refuse_row(write, may_take_away=may_take_away))
+    }
 
 
 def mismatch(write: PriceWrite, told: str) -> WriteResult:
@@ -168,11 +194,19 @@ def _refuse_duplicates(writes: Sequence[PriceWrite]) -> None:
         seen.add(write.external_id)
 
 
-def _refuse_row(write: PriceWrite) -> WriteResult | None:
+def _refuse_row(write: PriceWrite, *, may_take_away: bool) -> WriteResult | None:
+    is_taken_away = may_take_away and write.unit_amount is None
     checks: tuple[tuple[bool, Callable[[], str]], ...] = (
         (is_short_id(write.external_id), lambda: f"external id {write.external_id!r} is not a variant number"),
         (is_short_id(write.group_external_id), lambda: f"group {write.group_external_id!r} is not a product number"),
-        (write.unit_amount is not None, lambda: "there is no unit_amount, and a base price cannot be taken away"),
+        (
+            may_take_away or write.unit_amount is not None,
+            lambda: "there is no unit_amount, and a base price cannot be taken away",
+        ),
+        (
+            not is_taken_away or write.compare_at is None,
+            lambda: f"compare_at {write.compare_at} cannot stand without a unit_amount",
+        ),
         (not (write.unit_amount or 0) < 0, lambda: f"unit_amount {write.unit_amount} is negative"),
         (write.compare_at is None or write.compare_at >= 0, lambda: f"compare_at {write.compare_at} is negative"),
     )

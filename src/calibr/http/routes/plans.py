@@ -12,6 +12,7 @@ from calibr.changes import reads
 from calibr.changes.lifecycle import ItemState
 from calibr.changes.model import ItemKey
 from calibr.changes.reads_explain import explain_item
+from calibr.changes.reads_price_lists import product_effects
 from calibr.changes.seal import plan_lines
 from calibr.core.ids import PriceChangeId, PriceListId, ProductId
 from calibr.http.answer import Answer
@@ -57,11 +58,25 @@ def list_items(
     responses={200: {"content": {"application/json": {"schema": {"type": "object"}}}}},
 )
 def explain(caller: ChangesRead, change_id: UUID, price_list_id: UUID, product_id: UUID) -> Response:
-    """The explain trace (`explain-trace/1.0.0`): inputs, branch, steps, guardrails with their limits, verdict."""
+    """The explain trace (`explain-trace/1.1.0`): inputs, branch, steps, guardrails with their limits, verdict."""
     key = ItemKey(PriceListId(price_list_id), ProductId(product_id))
     with caller.session() as session:
         trace = explain_item(session, PriceChangeId(change_id), key)
     return Answer(trace).response()
+
+
+@router.get(
+    "/products/{product_id}/price-lists",
+    summary="What does the plan mean on each price list?",
+    operation_id="list_price_change_effects",
+    responses={200: {"model": Page[views.ListEffectView]}},
+)
+def list_effects(caller: ChangesRead, change_id: UUID, product_id: UUID) -> Response:
+    """What buyers pay for a product before and after: what is written, what follows, and what stays fixed."""
+    with caller.session() as session:
+        change = reads.get_change(session, PriceChangeId(change_id))
+        effects = product_effects(session, change, ProductId(product_id))
+    return Answer(Page([views.list_effect(each) for each in effects], None)).response()
 
 
 @router.get(

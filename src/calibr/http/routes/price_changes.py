@@ -20,7 +20,14 @@ from calibr.http.body import JsonBody, NoBody, RequestModel, Text, WrittenBody
 from calibr.http.caller import Caller, ChangesApply, ChangesApprove, ChangesRead, ChangesRollback, ChangesWrite
 from calibr.http.pagination import DEFAULT_LIMIT, After, Keyset, Limit, Page
 from calibr.http.precondition import Revision, etag
-from calibr.http.routes.rule_bodies import EditPriceChange, NewPriceChangeBody, edited, new_change
+from calibr.http.routes.rule_bodies import (
+    EditPriceChange,
+    NewPriceChangeBody,
+    NewReleaseBody,
+    edited,
+    new_change,
+    new_release,
+)
 from calibr.http.views import price_changes as views
 
 router = APIRouter(prefix="/v1/price-changes", tags=["price changes"])
@@ -57,6 +64,25 @@ def create_price_change(
 
     def work(session: Session) -> Answer:
         return _answer(session, service.create(session, new_change(body)), status=201)
+
+    return caller.command(work)
+
+
+@router.post(
+    "/release",
+    summary="Plan to take fixed prices away",
+    operation_id="release_price_lists",
+    status_code=201,
+    responses={201: ONE},
+)
+def release(caller: ChangesWrite, body: Annotated[NewReleaseBody, Depends(WrittenBody(NewReleaseBody))]) -> Response:
+    """Makes a previewed price change after which price lists follow the base prices again.
+
+    It is submitted, approved, applied and taken back like any other. What a price then is, the store computes.
+    """
+
+    def work(session: Session) -> Answer:
+        return _answer(session, service.create_release(session, new_release(body)), status=201)
 
     return caller.command(work)
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from calibr.changes.model import Documents, EditedPriceChange, NewPriceChange
+from calibr.changes.model import Documents, EditedPriceChange, NewPriceChange, NewRelease
 from calibr.core.ids import PriceListId
 from calibr.http.body import RequestModel, Text
 
@@ -51,6 +51,16 @@ class NewPriceChangeBody(RequestModel):
     )
 
 
+class NewReleaseBody(RequestModel):
+    """Fixed prices to take away."""
+
+    name: Text = Field(min_length=1, max_length=200)
+    selector: Selector
+    price_list_ids: PriceListIds = Field(
+        min_length=1, max_length=MAX_PRICE_LISTS, description="Price lists beside the base prices."
+    )
+
+
 class EditPriceChange(RequestModel):
     """What to change; what is left out stays."""
 
@@ -74,6 +84,11 @@ def new_change(body: NewPriceChangeBody) -> NewPriceChange:
     documents = Documents(body.selector, body.transform, body.guardrails)
     ids = [PriceListId(i) for i in body.price_list_ids] if body.price_list_ids is not None else None
     return NewPriceChange(body.name, documents, ids)
+
+
+def new_release(body: NewReleaseBody) -> NewRelease:
+    """What was asked for."""
+    return NewRelease(body.name, body.selector, [PriceListId(i) for i in body.price_list_ids])
 
 
 def edited(body: EditPriceChange) -> EditedPriceChange:

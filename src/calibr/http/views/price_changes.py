@@ -10,6 +10,7 @@ from pydantic import WithJsonSchema
 
 from calibr.changes.lifecycle import ChangeState, ItemState
 from calibr.changes.model import Item, Price, PriceChange, Progress
+from calibr.changes.reads_price_lists import ListEffect, Outcome
 from calibr.pricing import Verdict
 
 RawObject = Annotated[Any, WithJsonSchema({"type": "object"})]
@@ -45,6 +46,8 @@ class PriceChangeBrief:
     retry_of: UUID | None
     reasserts: bool
     """Whether it puts back prices that had drifted; it was made of drift and not computed from rules."""
+    releases: bool
+    """Whether it takes fixed prices of price lists away, so that they follow the base prices again."""
     created_by: UUID
     created_at: datetime
     updated_at: datetime
@@ -74,10 +77,15 @@ class PriceChangeView(PriceChangeBrief):
 
 @dataclass(frozen=True, slots=True)
 class PriceView:
-    """Two amounts of minor units. A null compare-at is a value: there is none."""
+    """Two amounts of minor units. A null compare-at is a value: there is none.
+
+    `relative`: no price is fixed on the price list, this one follows the base price. Without an amount it is whatever
+    the store makes of that.
+    """
 
     unit_amount: int | None
     compare_at: int | None
+    relative: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +109,38 @@ class ItemView:
     observed_at: datetime | None
     last_error: str | None
     event_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListEffectView:
+    """What buyers of a price list pay for a product before and after the plan."""
+
+    price_list_id: UUID
+    name: str
+    is_base: bool
+    currency: str
+    markets: list[str]
+    before: PriceView
+    after: PriceView
+    outcome: Outcome
+    is_estimate: bool
+    """Whether the amount after is ours, in proportion to the base price; the store computes the real one."""
+
+
+def list_effect(found: ListEffect) -> ListEffectView:
+    """The view of what a plan makes of a product on a price list."""
+    price_list = found.price_list
+    return ListEffectView(
+        price_list_id=price_list.id,
+        name=price_list.name,
+        is_base=price_list.is_base,
+        currency=price_list.currency,
+        markets=list(found.markets),
+        before=_price(found.before),
+        after=_price(found.after),
+        outcome=found.outcome,
+        is_estimate=found.is_estimate,
+    )
 
 
 def brief(change: PriceChange, progress: Progress) -> PriceChangeBrief:
@@ -148,7 +188,7 @@ def _progress(found: Progress) -> ProgressView:
 
 
 def _price(price: Price) -> PriceView:
-    return PriceView(price.unit_amount, price.compare_at)
+    return PriceView(price.unit_amount, price.compare_at, price.relative)
 
 
 SHARED = tuple(name for name in PriceChangeBrief.__dataclass_fields__ if name not in {"price_list_ids", "progress"})

@@ -19,13 +19,31 @@ from graphql import (
 from calibr.connectors.shopify import documents
 from calibr.connectors.shopify.catalog import changed_since, with_metafields
 from calibr.connectors.shopify.config import API_VERSIONS
-from calibr.connectors.shopify.documents import ALL, CATALOG, START_BULK_MUTATION, UPDATE_PRICES, Document
+from calibr.connectors.shopify.contextual import (
+    COUNTRIES_AT_ONCE,
+    LISTS_AT_ONCE,
+    BuyerContext,
+    call_for,
+    export_of,
+)
+from calibr.connectors.shopify.documents import (
+    ALL,
+    CATALOG,
+    START_BULK_MUTATION,
+    UPDATE_FIXED_PRICES,
+    UPDATE_PRICES,
+    Document,
+)
 from calibr.connectors.shopify.metafields import MOST, Metafields
 
 MAX_BULK_DOCUMENT_BYTES = 65_535
 _NAMES = tuple(f"{'n' * 250}.{'k' * 62}{n:02}" for n in range(MOST))
 WIDEST = changed_since(with_metafields(CATALOG, Metafields(_NAMES, _NAMES)), datetime(2026, 1, 1, tzinfo=UTC))
 """The catalog with as many and as long metafields as a connection may ask for, of what changed."""
+
+CONTEXTS = [BuyerContext(country="DE"), BuyerContext(location="gid://shopify/CompanyLocation/1")] * (LISTS_AT_ONCE // 2)
+MADE = (WIDEST, export_of(CONTEXTS), call_for(1), call_for(COUNTRIES_AT_ONCE))
+"""The documents that are put together for what a store has, each at its widest."""
 
 
 @cache
@@ -43,7 +61,7 @@ def test_documents_are_valid_in_each_version_that_we_ask_for(version: str) -> No
     schema = schema_of(version)
 
     rules = (*specified_rules, NoDeprecatedCustomRule)
-    broken = [error.message for document in (*ALL, WIDEST) for error in validate(schema, parse(document.text), rules)]
+    broken = [error.message for document in (*ALL, *MADE) for error in validate(schema, parse(document.text), rules)]
 
     assert broken == []
 
@@ -66,7 +84,11 @@ def test_a_document_is_one_operation_of_its_own_name(document: Document) -> None
 
 
 def test_writing_prices_on_either_path_is_all_that_must_not_be_repeated() -> None:
-    assert [document for document in ALL if not document.may_repeat] == [UPDATE_PRICES, START_BULK_MUTATION]
+    assert [document for document in ALL if not document.may_repeat] == [
+        UPDATE_PRICES,
+        START_BULK_MUTATION,
+        UPDATE_FIXED_PRICES,
+    ]
 
 
 def test_every_document_of_the_module_is_validated() -> None:
@@ -80,6 +102,14 @@ def test_the_bulk_document_keeps_to_the_rules_of_bulk_queries() -> None:
         assert len(document.text.encode()) <= MAX_BULK_DOCUMENT_BYTES
         assert " nodes" not in document.text
         assert document.text.count("edges { node {") == 3
+
+
+def test_the_export_of_listed_prices_keeps_to_them_too() -> None:
+    document = export_of(CONTEXTS)
+
+    assert len(document.text.encode()) <= MAX_BULK_DOCUMENT_BYTES
+    assert document.text.count("edges { node {") == 1
+    assert document.text.count("contextualPricing") == LISTS_AT_ONCE
 
 
 def test_an_export_of_what_changed_differs_in_its_condition_only() -> None:

@@ -6,7 +6,7 @@ from calibr.connectors.port import WritePath
 from calibr.connectors.shopify.bucket import BucketView
 from calibr.connectors.shopify.costs import MAX_CALL_COST, CostBook
 from calibr.connectors.shopify.documents import ALL, PRICES, UPDATE_PRICES
-from calibr.connectors.shopify.estimates import Pace, estimate
+from calibr.connectors.shopify.estimates import Pace, estimate, estimate_list
 
 CALLS, BULK = WritePath.CALLS, WritePath.BULK
 UNKNOWN = BucketView(known=False, available=0, maximum=0, restore_rate=0, granted=0, refused=0)
@@ -109,3 +109,13 @@ def test_a_file_costs_no_points_for_its_rows() -> None:
 
     assert told.points < 10_000
     assert told.seconds == pytest.approx((20_000 / 20 + 40 * 6) / 4, abs=1)
+
+
+def test_a_list_takes_calls_of_250_rows_one_after_another() -> None:
+    slow = Pace(PLUS, write_latency_s=2.0, at_once=32)
+
+    found = estimate_list(600, CostBook(), slow)
+
+    writes, reads = 3, 2 * 2 * 3
+    assert (found.calls, found.seconds, found.path) == (writes + reads, 2 * writes, CALLS)
+    assert estimate_list(0, CostBook(), slow).calls == 0

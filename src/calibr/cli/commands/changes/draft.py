@@ -7,7 +7,8 @@ from typer import Argument, Option, Typer
 
 from calibr.cli.commands.changes.reference import Change, Reference, Wait, command_on, report, until_previewed
 from calibr.cli.declare import command
-from calibr.cli.rule_input import RuleOptions
+from calibr.cli.lookups import find_price_lists
+from calibr.cli.rule_input import RuleOptions, SelectorOptions
 from calibr.cli.session import Cli
 from calibr.cli.views import summary
 from calibr.cli.views.change import show_brief, show_rule
@@ -16,6 +17,7 @@ from calibr.cli.views.change import show_brief, show_rule
 def register(app: Typer) -> None:
     """Add the commands."""
     command(app, "new")(new)
+    command(app, "release")(release)
     command(app, "preview")(preview)
     command(app, "submit")(submit)
     command(app, "cancel")(cancel)
@@ -25,18 +27,46 @@ def new(
     cli: Cli,
     name: Annotated[str, Argument(help="What the change is called.")],
     rule: RuleOptions,
+    price_list: Annotated[
+        list[str] | None, Option(help="On this price list, by name or id (repeat); base, which is meant without it.")
+    ] = None,
 ) -> None:
     """Write a price change down: which products, what happens to their prices, within which limits.
 
     Nothing is computed and nothing is written to a store.
     """
-    change: Change = cli.api.post("/v1/price-changes", {"name": name, **rule.documents()})
+    body: dict[str, object] = {"name": name, **rule.documents()}
+    if price_list:
+        body["price_list_ids"] = [found["id"] for found in find_price_lists(cli.api, price_list)]
+    change: Change = cli.api.post("/v1/price-changes", body)
 
     def show(page: Console) -> None:
         show_brief(page, change)
         show_rule(page, change)
 
     cli.result(change, show)
+
+
+def release(
+    cli: Cli,
+    name: Annotated[str, Argument(help="What the change is called.")],
+    products: SelectorOptions,
+    price_list: Annotated[list[str], Option(help="Of this price list, by name or id (repeat).")],
+) -> None:
+    """Plan to take fixed prices of price lists away, so that these follow the base prices again.
+
+    Submit, approve and apply it like any other change.
+    """
+    lists = [found["id"] for found in find_price_lists(cli.api, price_list)]
+    body = {"name": name, "selector": products.selector(), "price_list_ids": lists}
+    made: Change = cli.api.post("/v1/price-changes/release", body)
+
+    def show(page: Console) -> None:
+        show_brief(page, made)
+        page.print(f"{made['summary']['to_write']:,} fixed prices to take away")
+        page.print(f"next: calibr change submit {made['id']}", style="bright_black")
+
+    cli.result(made, show)
 
 
 def preview(cli: Cli, change: Reference, wait: Wait = True) -> None:

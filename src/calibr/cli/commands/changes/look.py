@@ -17,6 +17,7 @@ from calibr.cli.plan_root import root_of
 from calibr.cli.session import Cli
 from calibr.cli.views.change import changes_table, show_change
 from calibr.cli.views.items import items_table
+from calibr.cli.views.price_lists import effects_table
 from calibr.cli.waterfall import outcome, waterfall
 
 Limit = Annotated[int, Option(min=1, help="At most this many rows.")]
@@ -31,6 +32,7 @@ def register(app: Typer) -> None:
     command(app, "show")(show)
     command(app, "items")(items)
     command(app, "explain")(explain)
+    command(app, "effects")(effects)
     command(app, "plan")(plan)
 
 
@@ -73,6 +75,17 @@ def explain(
     found = find_change(cli.api, change)
     trace = _trace(cli.api, found, find_product(cli.api, product))
     cli.result(trace, lambda page: _show_trace(page, trace, found))
+
+
+def effects(
+    cli: Cli,
+    change: Reference,
+    product: Annotated[str, Argument(help="SKU or id of a product.")],
+) -> None:
+    """Show what buyers on each price list pay for a product before and after, and what does not follow."""
+    found, chosen = find_change(cli.api, change), find_product(cli.api, product)
+    rows = list(cli.api.pages(f"/v1/price-changes/{found['id']}/products/{chosen['id']}/price-lists"))
+    cli.result({"items": rows}, lambda page: page.print(effects_table(rows, width=page.width)))
 
 
 def plan(
