@@ -22,6 +22,7 @@ from calibr_sandbox.server import RunningSandbox, running_sandbox
 from calibr_sandbox.testing import SMALL_SHOP
 
 PLAN = PLANS["standard"]
+LEAST_USED = 0.97
 SPEED = 2.0
 """The store's seconds in one of ours: 20 calls a second, which also a machine with other work can make."""
 
@@ -40,6 +41,10 @@ class Moment:
         """All that its rate gave since its time began."""
         return self.at * PLAN.restore_per_s
 
+    def share(self, since: "Moment", had: int) -> float:
+        """How much was used of `had` points and of those restored since."""
+        return (self.points - since.points) / (had + self.restored - since.restored)
+
 
 @dataclass(frozen=True)
 class Watch:
@@ -52,19 +57,25 @@ class Watch:
         points, calls, throttled = stats.points_spent, stats.calls, stats.throttled
         return Moment(self.store.shop.clock(), calls, throttled, points)
 
-    def best(self, wait_s: float, look_s: float) -> Moment:
-        """After so many of the store's seconds, the moment of the next ones at which the least is left unused.
-
-        What is not used stays in the bucket, unless that is full. So what is left at the best moment was never wanted,
-        while at any single moment some call may just be held up by the machine.
-        """
-        begin = self.store.shop.clock() + wait_s
-        moments = []
-        while (moment := self.now()).at < begin + look_s:
-            if moment.at >= begin:
-                moments.append(moment)
+    def least_left(self) -> Moment:
+        """Of the moments of the next second, the one at which the least is left unused."""
+        moments = [self.now()]
+        while moments[-1].at < moments[0].at + 1.0:
             time.sleep(0.005)
+            moments.append(self.now())
         return min(moments, key=lambda each: each.restored - each.points)
+
+    def all_used(self, since: Moment, had: int) -> Moment:
+        """The first moment, ten seconds later or more, at which nearly all points since a moment are used.
+
+        What is not used stays in the bucket, unless that is full. So at such a moment nothing was ever left unwanted;
+        at any other one some call may just be held up by the machine. Where there is none, the last one looked at.
+        """
+        while (moment := self.now()).at < since.at + 10.0 or (
+            moment.share(since, had) < LEAST_USED and moment.at < since.at + 30.0
+        ):
+            time.sleep(0.005)
+        return moment
 
 
 @dataclass(frozen=True)
@@ -128,15 +139,14 @@ def test_two_processes_use_the_whole_rate_and_one_goes_on_when_the_other_dies(
         began = watch.now()
         for worker in (dies, lives):
             worker.begin()
-        together = watch.best(wait_s=13.0, look_s=2.0)
+        together = watch.all_used(began, PLAN.bucket)
         dies.kill()
         heard = [dies.hear(), lives.hear()]
-        left = watch.best(wait_s=1.0, look_s=1.0)
-        alone = watch.best(wait_s=8.0, look_s=1.0)
+        killed = watch.least_left()
+        alone = watch.all_used(killed, 0)
 
-    possible = PLAN.bucket + together.restored - began.restored
-    assert together.points >= 0.97 * possible
-    assert alone.points - left.points >= 0.97 * (alone.restored - left.restored)
+    assert together.share(began, PLAN.bucket) >= LEAST_USED
+    assert alone.share(killed, 0) >= LEAST_USED
     assert alone.throttled < 0.01 * alone.calls
     assert [told.count(b"!") for told in heard] == [0, 0]
     fair = sum(map(len, heard)) / 4
