@@ -144,6 +144,8 @@ def _worker(settings: Settings, database: Database, subscribers: Subscribers, me
             webhooks_every_s=settings.webhooks_check_s,
             reread_every_s=settings.reread_every_s,
             reread_share_bp=settings.reread_share_bp,
+            price_lists_every_s=settings.price_lists_every_s,
+            work_dir=prepare_data_dir(settings) / "work",
         ),
     )
     connectors, readers = _connectors(settings), _webhook_readers()

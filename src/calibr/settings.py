@@ -90,6 +90,8 @@ class Settings(BaseSettings):
     """How often a sample of a store's prices is read."""
     reread_share_bp: Annotated[int, Field(ge=0, le=10_000)] = 100
     """The share of its listings in that sample, in basis points: 100 is one percent, 0 reads none."""
+    price_lists_every_s: Annotated[float, Field(ge=0, le=2_592_000, allow_inf_nan=False)] = 1_800.0
+    """How often price lists and markets are read, of which stores tell nothing by themselves; 0 never reads them."""
 
     nats_url: SecretStr | None = None
     """The NATS server with JetStream that subscriptions of kind `jetstream` publish to; absent: there is none."""

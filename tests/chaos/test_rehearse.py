@@ -68,6 +68,16 @@ def test_the_same_holds_for_files_that_the_store_works_through() -> None:
     assert report["item_states"]["applied"] + report["item_states"]["drifted"] == ITEMS
 
 
+def test_the_same_holds_for_base_prices_and_a_price_list_together() -> None:
+    report = rehearse(
+        *("--items", "200", "--kill", "2", "--zombies", "1", "--seed", "5", "--market", "--rollback"),
+    )
+
+    assert report["violations"] == NOTHING
+    assert not any(report["integrity"].values())
+    assert report["item_states"]["applied"] > 200
+
+
 @pytest.fixture(scope="module")
 def planned() -> Iterator[Planned]:
     """A server with a change whose plan stands: how a command finds it, and a client."""

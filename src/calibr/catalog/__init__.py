@@ -3,6 +3,7 @@
 from calibr.catalog.connection_steps import is_usable, require_usable
 from calibr.catalog.consent import ConsentRequest, accept_consent, request_consent
 from calibr.catalog.ingest import fail_sync, run_sync
+from calibr.catalog.market_prices import MarketPlace, MarketPrice, market_places, market_prices
 from calibr.catalog.model import (
     Connection,
     Cost,
@@ -30,6 +31,7 @@ from calibr.catalog.observing import (
     price_standings,
     record_reading,
 )
+from calibr.catalog.price_lists import record_price_lists
 from calibr.catalog.reads import (
     FacetCount,
     ProductFilter,
@@ -84,6 +86,8 @@ __all__ = [
     "Listing",
     "ListingRef",
     "Market",
+    "MarketPlace",
+    "MarketPrice",
     "NewConnection",
     "NewPrice",
     "Observed",
@@ -129,12 +133,15 @@ __all__ = [
     "listing_refs",
     "listings_by_group",
     "mark_uninstalled",
+    "market_places",
+    "market_prices",
     "open_connector",
     "plan_source",
     "price_standings",
     "product_id_after",
     "product_labels",
     "record_health",
+    "record_price_lists",
     "record_prices",
     "record_reading",
     "record_scopes",

@@ -61,6 +61,17 @@ class Market:
     price_list_ids: tuple[PriceListId, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class PriceListReadingSummary:
+    """What a reading of price lists brought, in numbers."""
+
+    price_lists: int
+    markets: int
+    prices: int
+    quantity_breaks: int
+    findings: int
+
+
 class SyncMode(StrEnum):
     """What a sync reads. `AUTO` stands until the sync begins, which then takes one of the others."""
 
@@ -154,11 +165,14 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class PriceInForce:
-    """The price in force of a product on one price list, in minor units. `relative`: it follows the base price."""
+    """The price in force of a product on one price list, in minor units.
+
+    `relative`: it follows the base price, and has no amount where the store does not tell it.
+    """
 
     price_list_id: PriceListId
     currency: str
-    unit_amount: int
+    unit_amount: int | None
     compare_at: int | None
     relative: bool = False
 
@@ -191,16 +205,17 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class PriceVersion:
-    """A price during an interval; the one without an end is in force."""
+    """A price during an interval; the one without an end is in force. `relative`: it followed the base price."""
 
     price_list_id: PriceListId
     currency: str
-    unit_amount: int
+    unit_amount: int | None
     compare_at: int | None
     valid_from: datetime
     valid_to: datetime | None
     source: str
     change_id: UUID | None
+    relative: bool = False
 
 
 @dataclass(frozen=True, slots=True)

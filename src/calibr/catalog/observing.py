@@ -33,6 +33,7 @@ class Source(StrEnum):
     SYNC = "sync"
     WEBHOOK = "webhook"
     REREAD = "reread"
+    PRICE_LISTS = "price_lists"
 
 
 @dataclass(frozen=True, slots=True)

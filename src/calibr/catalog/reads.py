@@ -133,7 +133,10 @@ def get_product(session: Session, product_id: ProductId) -> Product:
 def list_prices(session: Session, product_id: ProductId) -> list[PriceVersion]:
     """The price history of a product, the newest first. Raises NotFound for an unknown product."""
     get_product(session, product_id)
-    names = ("price_list_id", "currency", "unit_amount", "compare_at", "valid_from", "valid_to", "source", "change_id")
+    names = (
+        *("price_list_id", "currency", "unit_amount", "compare_at", "relative", "valid_from", "valid_to", "source"),
+        "change_id",
+    )
     query = (
         select(*(price_version.c[name] for name in names))
         .where(price_version.c.product_id == product_id)

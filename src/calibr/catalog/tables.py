@@ -218,7 +218,7 @@ price_version = Table(
     Column("product_id", Uuid, primary_key=True),
     Column("price_list_id", Uuid, primary_key=True),
     Column("currency", Text, nullable=False),
-    Column("unit_amount", BigInteger, nullable=False),
+    Column("unit_amount", BigInteger),
     Column("compare_at", BigInteger),
     Column("valid_from", _AT, nullable=False),
     Column("valid_to", _AT),

@@ -89,7 +89,7 @@ class _Window:
 
     def _observed(self, seen: _Seen) -> None:
         expected = self._expected(seen)
-        if expected is None:
+        if expected is None or expected.price is None:
             return
         known = self._open.get(seen.place)
         price = _price(seen.payload["after"])
@@ -97,7 +97,7 @@ class _Window:
             if known is not None:
                 self._gone(seen, known, Gone.EDITED_BACK)
         elif known is None:
-            self._begin(seen, expected, price)
+            self._begin(seen, expected, expected.price, price)
         else:
             self._go_on(seen, known, price)
 
@@ -105,7 +105,7 @@ class _Window:
         earlier = (each for each in self._governed.get(seen.place, ()) if each.valid_from < seen.message.at)
         return max(earlier, key=lambda each: each.valid_from, default=None)
 
-    def _begin(self, seen: _Seen, expected: GovernedPrice, price: Price | None) -> None:
+    def _begin(self, seen: _Seen, governed: GovernedPrice, expected: Price, price: Price | None) -> None:
         payload = seen.payload
         found = Drift(
             id=seen.message.event_id,
@@ -114,9 +114,9 @@ class _Window:
             product_id=seen.product_id,
             price_list_id=seen.place[0],
             currency=payload["currency"],
-            expected=expected.price,
-            expected_since=expected.valid_from,
-            expected_change_id=expected.change_id,
+            expected=expected,
+            expected_since=governed.valid_from,
+            expected_change_id=governed.change_id,
             observed=price,
             source=payload.get("source", "sync"),
             writer=None,
@@ -180,6 +180,7 @@ class _Window:
 
 
 def _price(shown: Mapping[str, Any] | None) -> Price | None:
-    if shown is None or shown["unit_amount"] is None:
+    """A fixed price; None where there is none: the store has no usable one, or the list follows the base price."""
+    if shown is None or shown["unit_amount"] is None or shown.get("relative"):
         return None
     return int(shown["unit_amount"]), shown["compare_at"]

@@ -19,14 +19,20 @@ from calibr.events import emit
 def adopt(session: Session, drift_id: UUID) -> Drift:
     """Take the store's price as ours: from now on it is the expected one. Emits `drift.adopted`.
 
+    A price list may have come to follow the base price: then nothing is expected there from now on.
+
     Raises NotFound; Conflict `drift.not_open`, `drift.no_price` where the store has no usable price, and `drift.moved`
     where the price has changed since it was observed.
     """
     found = _open(session, [drift_id])[0]
-    if found.observed is None:
-        raise Conflict("drift.no_price", f"The store has no usable price to adopt for drift {drift_id}.")
-    price = NewPrice(found.product_id, found.price_list_id, found.currency, *found.observed)
+    is_relative = found.observed is None
+    unit_amount, compare_at = found.observed or (None, None)
+    price = NewPrice(
+        found.product_id, found.price_list_id, found.currency, unit_amount, compare_at, relative=is_relative
+    )
     if not adopt_price(session, price):
+        if is_relative:
+            raise Conflict("drift.no_price", f"The store has no usable price to adopt for drift {drift_id}.")
         text = f"The price of drift {drift_id} has changed since it was observed: look at it again."
         raise Conflict("drift.moved", text, retryable=True)
     ended = {"state": DriftState.ADOPTED, "closed_by": session.context.actor}

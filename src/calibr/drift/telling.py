@@ -7,6 +7,7 @@ from calibr.drift.model import Drift, DriftState, Gone
 from calibr.events import Event, JsonValue
 
 AGGREGATE = "product"
+VERSION = "1.1.0"
 
 
 def drifted(found: Drift, observed_by: UUID, story: UUID) -> Event:
@@ -21,7 +22,9 @@ def drifted(found: Drift, observed_by: UUID, story: UUID) -> Event:
         "observations": found.observations,
         "observed_event_id": str(observed_by),
     }
-    return Event("price.drifted", AGGREGATE, str(found.product_id), payload, correlation_id=story)
+    return Event(
+        "price.drifted", AGGREGATE, str(found.product_id), payload, schema_version=VERSION, correlation_id=story
+    )
 
 
 def gone(found: Drift, reason: Gone, story: UUID) -> Event:
@@ -43,7 +46,7 @@ def adopted(found: Drift) -> Event:
         "expected": amounts(found.expected),
         "adopted": amounts(found.observed),
     }
-    return Event(f"drift.{DriftState.ADOPTED}", AGGREGATE, str(found.product_id), payload)
+    return Event(f"drift.{DriftState.ADOPTED}", AGGREGATE, str(found.product_id), payload, schema_version=VERSION)
 
 
 def _place(found: Drift) -> dict[str, JsonValue]:

@@ -3,6 +3,7 @@
 from calibr.inbound.address import HookAddress
 from calibr.inbound.inbox import Inbox
 from calibr.inbound.model import HOOK_PATH, Watch, WatchSettings
+from calibr.inbound.price_lists import request_price_lists
 from calibr.inbound.reads import PrivacyRequest, get_watch, list_requests
 from calibr.inbound.receiving import Readers, receive
 from calibr.inbound.repository import due_inboxes
@@ -22,4 +23,5 @@ __all__ = [
     "get_watch",
     "list_requests",
     "receive",
+    "request_price_lists",
 ]

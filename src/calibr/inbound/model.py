@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 from uuid import UUID
 
@@ -43,6 +44,10 @@ class WatchSettings:
     """How long what only a sync can take in waits for more of it."""
     sync_every_s: float = 900.0
     """How long after a sync such a wish waits at least."""
+    price_lists_every_s: float = 1_800.0
+    """How often price lists and markets are read, of which stores tell nothing by themselves; 0 never reads them."""
+    work_dir: Path | None = None
+    """Where files of such a reading may go; the system's place for such files without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,9 @@ class Watch:
     reread_differing: int = 0
     sync_wanted_since: datetime | None = None
     uninstalled_at: datetime | None = None
+    price_lists_begun_at: datetime | None = None
+    price_lists_read_at: datetime | None = None
+    price_lists_problem: str | None = None
     waiting: int = 0
     failed: int = 0
     last_received_at: datetime | None = None

@@ -15,7 +15,8 @@ from calibr.inbound.tables import connection_watch, privacy_request
 
 _NAMES = (
     "webhooks", "webhooks_problem", "webhooks_checked_at", "reread_at", "reread_listings", "reread_differing",
-    "sync_wanted_since", "uninstalled_at",
+    "sync_wanted_since", "uninstalled_at", "price_lists_begun_at", "price_lists_read_at",
+    "price_lists_problem",
 )  # fmt: skip
 _DELIVERIES = text("""
   select count(*) filter (where state = 'waiting') as waiting, count(*) filter (where state = 'failed') as failed,

@@ -1,7 +1,7 @@
 """Writes deliveries and what becomes of them, the marks of the watch, and requests about people's data."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -142,20 +142,29 @@ _DUE_WATCHES = text("""
                                coalesce(w.reread_next_at, '-infinity')) <= clock_timestamp() as reread,
     w.sync_wanted_since is not null
       and greatest(w.sync_wanted_since + make_interval(secs => :sync_s),
-                   c.last_synced_at + make_interval(secs => :sync_every_s)) <= clock_timestamp() as sync
+                   c.last_synced_at + make_interval(secs => :sync_every_s)) <= clock_timestamp() as sync,
+    :with_price_lists and c.last_synced_at is not null
+      and (coalesce(w.price_lists_next_at, '-infinity') <= clock_timestamp()
+           or c.last_synced_at > w.price_lists_begun_at) as price_lists
   from calibr.connection c
   left join calibr.connection_watch w on w.connection_id = c.id
   where c.state in ('active', 'failing')""")
 
 
 def due_watches(session: Session, numbers: Mapping[str, Any]) -> dict[ConnectionId, set[str]]:
-    """Connections of which something is due: `webhooks`, `reread`, `sync`."""
+    """Connections of which something is due: `webhooks`, `reread`, `sync`, `price_lists`."""
     found: dict[ConnectionId, set[str]] = {}
     for row in session.execute(_DUE_WATCHES, dict(numbers)).mappings():
-        due = {name for name in ("webhooks", "reread", "sync") if row[name]}
+        due = {name for name in ("webhooks", "reread", "sync", "price_lists") if row[name]}
         if due:
             found[ConnectionId(row["id"])] = due
     return found
+
+
+def price_lists_due_at(session: Session, connection_id: ConnectionId) -> datetime | None:
+    """When the price lists of a connection are to be read next."""
+    wanted = select(connection_watch.c.price_lists_next_at).where(connection_watch.c.connection_id == connection_id)
+    return session.execute(wanted).scalar_one_or_none()
 
 
 def forget_deliveries(session: Session, kept_for: timedelta) -> int:

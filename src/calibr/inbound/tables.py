@@ -43,6 +43,7 @@ connection_watch = Table(
     Column("uninstalled_at", _AT),
     Column("inbox_until", _AT),
     Column("price_lists_next_at", _AT, nullable=False),
+    Column("price_lists_begun_at", _AT),
     Column("price_lists_read_at", _AT),
     Column("price_lists_problem", Text),
 )

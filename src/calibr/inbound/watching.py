@@ -6,7 +6,7 @@ Every look is claimed by moving its time, so that one worker does it; a worker t
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -21,13 +21,22 @@ from calibr.db import Context, Database, Role, Session
 from calibr.inbound import privacy
 from calibr.inbound.address import HookAddress
 from calibr.inbound.model import HOOK_PATH, WatchSettings
+from calibr.inbound.price_lists import read_price_lists
 from calibr.inbound.receiving import Readers
-from calibr.inbound.repository import due_watches, forget_deliveries, update_watch, waiting_requests
+from calibr.inbound.repository import (
+    due_watches,
+    forget_deliveries,
+    price_lists_due_at,
+    update_watch,
+    waiting_requests,
+)
 from calibr.vault import Vault
 
 KEPT_FOR: Final = timedelta(days=30)
 READ_AT_ONCE: Final = 1_000
 TRY_AGAIN_S: Final = 60.0
+PRICE_LISTS_TAKE_S: Final = 900.0
+"""How long a worker has for reading price lists before another one tries."""
 
 log = structlog.stdlib.get_logger("calibr.inbound")
 
@@ -35,13 +44,14 @@ ConnectorFor = Callable[[ConnectionId], Connector]
 
 
 def due_connections(session: Session, settings: WatchSettings) -> dict[ConnectionId, set[str]]:
-    """Connections of which something is due, and what: `webhooks`, `reread`, `sync`."""
+    """Connections of which something is due, and what: `webhooks`, `reread`, `sync`, `price_lists`."""
     numbers = {
         "with_webhooks": settings.public_url is not None,
         "with_rereads": settings.reread_share_bp > 0,
         "reread_s": settings.reread_every_s,
         "sync_s": settings.sync_after_s,
         "sync_every_s": settings.sync_every_s,
+        "with_price_lists": settings.price_lists_every_s > 0,
     }
     return due_watches(session, numbers)
 
@@ -63,11 +73,13 @@ class Watcher:
         """Do what is due at a connection."""
         with self._session() as session:
             due = due_connections(session, self.settings).get(connection_id, set())
-            self._claim(session, connection_id, due)
+            claimed_until = self._claim(session, connection_id, due)
         if "sync" in due:
             self._sync(connection_id)
         if "webhooks" in due:
             self._ensure_webhooks(connection_id)
+        if "price_lists" in due:
+            self._read_price_lists(connection_id, claimed_until)
         if "reread" in due:
             self._reread(connection_id)
 
@@ -85,14 +97,21 @@ class Watcher:
                 else:
                     privacy.keep_waiting(session, request_id, reason)
 
-    def _claim(self, session: Session, connection_id: ConnectionId, due: set[str]) -> None:
-        """Others look again only after a while. A look that succeeds moves its own time further."""
+    def _claim(self, session: Session, connection_id: ConnectionId, due: set[str]) -> datetime:
+        """Others look again only after a while. A look that succeeds moves its own time further.
+
+        Returns until when price lists are ours to read.
+        """
         soon = session.now + timedelta(seconds=TRY_AGAIN_S)
-        times = {f"{name}_next_at": soon for name in ("webhooks", "reread") if name in due}
+        times: dict[str, object] = {f"{name}_next_at": soon for name in ("webhooks", "reread") if name in due}
+        later = session.now + timedelta(seconds=PRICE_LISTS_TAKE_S)
+        if "price_lists" in due:
+            times |= {"price_lists_next_at": later, "price_lists_begun_at": session.now, "price_lists_problem": None}
         if "sync" in due:
             times["sync_wanted_since"] = session.now
         if times:
             update_watch(session, connection_id, times)
+        return later
 
     def _sync(self, connection_id: ConnectionId) -> None:
         """Ask for a sync; while one is under way the wish stays, since it may have begun before what came."""
@@ -151,6 +170,22 @@ class Watcher:
     def _url(self, connection_id: ConnectionId) -> str:
         address = HookAddress(self.context.tenant_id, connection_id).text(self.vault)
         return f"{(self.settings.public_url or '').rstrip('/')}{HOOK_PATH}{address}"
+
+    def _read_price_lists(self, connection_id: ConnectionId, claimed_until: datetime) -> None:
+        """Who asks for a reading while one is under way gets another one."""
+        connector = self.connector_for(connection_id)
+        try:
+            problem = read_price_lists(self._session, connection_id, connector, self.settings.work_dir)
+        finally:
+            connector.close()
+        every_s = TRY_AGAIN_S if problem else self.settings.price_lists_every_s
+        with self._session() as session:
+            told: dict[str, object] = {"price_lists_problem": problem}
+            if problem is None:
+                told["price_lists_read_at"] = session.now
+            if price_lists_due_at(session, connection_id) == claimed_until:
+                told["price_lists_next_at"] = session.now + timedelta(seconds=every_s)
+            update_watch(session, connection_id, told)
 
     def _reread(self, connection_id: ConnectionId) -> None:
         """Read a sample of the base prices and record what differs."""

@@ -21,6 +21,7 @@ VALUES = {
     ("*", "currency"): "EUR",
     ("price_change_item", "verdict"): "changed",
     ("price_change_item", "state"): "pending",
+    ("price_version", "relative"): True,
 }
 BY_TYPE: dict[str, Any] = {
     "text": "x",

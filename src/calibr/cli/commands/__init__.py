@@ -15,6 +15,7 @@ from calibr.cli.commands import (
     drift,
     events,
     look,
+    price_lists,
     rehearse,
     rules,
     sandbox,
@@ -55,6 +56,9 @@ def build(version: Callable[[bool], None]) -> Typer:
     command(app, "rehearse", panel=START)(rehearse.rehearse)
     app.add_typer(changes.build(), rich_help_panel=WORK)
     command(app, "products", panel=WORK)(catalog.products)
+    app.add_typer(price_lists.app, rich_help_panel=WORK)
+    command(app, "markets", panel=WORK)(price_lists.markets)
+    command(app, "market-prices", panel=WORK)(price_lists.market_prices)
     app.add_typer(rules.app, rich_help_panel=WORK)
     app.add_typer(drift.app, rich_help_panel=WORK)
     app.add_typer(look.audit, rich_help_panel=WORK)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 from typer import Exit, Option
 
-from calibr.cli.failures import FAILED
+from calibr.cli.failures import FAILED, CliError
 from calibr.cli.session import Cli
 from calibr.cli.views.table import Column, table
 from calibr.connectors.port import WritePath
@@ -49,6 +49,9 @@ class What:
         WritePath.CALLS
     )
     items: Annotated[int, Option(min=10, help="Without a change: ten percent off so many generated products.")] = 2000
+    market: Annotated[
+        bool, Option("--market", help="Without a change: on a price list for a market too, together with base prices.")
+    ] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +83,11 @@ def rehearse(
     from calibr.cli.rehearse import Plan, copy_change  # noqa: PLC0415 - the server's libraries would slow the others
     from calibr.cli.rehearse import rehearse as perform  # noqa: PLC0415 - as above
 
+    if what.market and what.change is not None:
+        raise CliError("--market is for generated products; a change says itself which price lists it is for")
     copied = None if what.change is None else copy_change(cli.api, what.change)
     number = what.items if copied is None else len(copied.rows)
-    plan = Plan(number, harm.kill, harm.zombies, harm.faults, workers, seed, rollback, copied, what.path)
+    plan = Plan(number, harm.kill, harm.zombies, harm.faults, workers, seed, rollback, copied, what.path, what.market)
     report = perform(plan, cli.notes, keep=logs)
     cli.result(report, lambda page: _show(page, report))
     proves_nothing = not report["item_states"].get("applied")

@@ -173,12 +173,19 @@ class Edits:
         self._chance = chance
         self._count = count
         self._variants = _variants(stage, change_id) if count else []
-        self._phases = [(0.15, 0.85, 1.0), (0.75, 0.0, 0.3)]
+        # An edit of a base price also moves what follows it, so that it must be behind the run on every list.
+        self._phases = [(0.15, 0.85, 1.0), (0.75, 0.0, 0.3 / stage.plan.price_lists)]
         self.made = 0
 
     def before(self) -> None:
-        """A third of the edits, anywhere, while nothing runs."""
+        """A third of the edits, anywhere, while nothing runs; and some of fixed prices, where there are such."""
         self._edit(0.0, 1.0)
+        if self._stage.plan.market:
+            chosen = self._chance.sample(self._variants, min(len(self._variants), -(-self._count // 3)))
+            prices = [{"variant": variant, "price": "4.56"} for variant in dict.fromkeys(chosen)]
+            path = f"/sandbox/price-lists/{_list_number(self._stage)}/prices"
+            with_store(self._stage, path, {"prices": prices, "who": "somebody else"})
+            self.made += len(prices)
 
     def during(self, share: float) -> None:
         """The next third of them, once enough is done."""
@@ -201,10 +208,18 @@ def _variants(stage: Stage, change_id: str) -> list[str]:
         rows = admin.execute(
             "select l.external_id from calibr.price_change_item i"
             " join calibr.listing l on l.tenant_id = i.tenant_id and l.product_id = i.product_id"
-            " where i.change_id = %s and i.state = 'pending' order by i.price_list_id, i.product_id",
+            " join calibr.price_list p on p.tenant_id = i.tenant_id and p.id = i.price_list_id"
+            " where i.change_id = %s and i.state = 'pending' order by p.is_base, i.price_list_id, i.product_id",
             [change_id],
         ).fetchall()
     return [str(row[0]) for row in rows]
+
+
+def _list_number(stage: Stage) -> str:
+    """The store's number of the price list beside the base prices."""
+    with stage.admin() as admin:
+        row = admin.execute("select external_id from calibr.price_list where not is_base").fetchone()
+    return str(row[0]) if row else ""
 
 
 def with_store(stage: Stage, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:

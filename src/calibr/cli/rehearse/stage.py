@@ -71,6 +71,9 @@ class Stage:
         self.opened.close()
 
 
+MARKET: Final = "EU:EUR:10"
+"""Its name, its currency, and how much dearer than base prices it is; every tenth product has a fixed price there."""
+
 BULK_DELAY_S: Final = "0.7"
 """How long the store lets a file lie, and then takes for it: long enough for workers to be killed meanwhile."""
 
@@ -112,7 +115,7 @@ def _furnished(plan: Plan, processes: Processes, notes: Console, opened: OpenDat
 def _filling(plan: Plan, place: Workspace) -> list[str]:
     """What the store sells: a generated catalog, or what was copied."""
     if plan.copied is None:
-        return ["--products", str(plan.items)]
+        return ["--products", str(plan.items), *(["--markets", MARKET] if plan.market else [])]
     file = place.root / "catalog.csv"
     plan.copied.write_csv(file)
     return ["--csv", str(file), "--currency", plan.copied.currency]
@@ -130,12 +133,29 @@ def prepare_plan(stage: Stage) -> None:
     connection = api.post("/v1/connections", body)
     sync = api.post(f"/v1/connections/{connection['id']}/syncs")
     _until(stage, "reading the catalog", f"/v1/syncs/{sync['id']}", {"completed"}, {"failed"})
-    rule = RULE if stage.plan.copied is None else stage.plan.copied.rule
-    change = api.post("/v1/price-changes", {"name": "rehearsal", **rule})
+    body = {"name": "rehearsal", **(RULE if stage.plan.copied is None else stage.plan.copied.rule)}
+    if stage.plan.market:
+        body["price_list_ids"] = _read_price_lists(stage, f"/v1/connections/{connection['id']}/price-lists")
+    change = api.post("/v1/price-changes", body)
     stage.change_id = str(change["id"])
     api.post(f"/v1/price-changes/{stage.change_id}/preview")
     path = f"/v1/price-changes/{stage.change_id}"
     _until(stage, "computing the plan", path, {"previewed"}, {"draft"})
+
+
+def _read_price_lists(stage: Stage, path: str) -> list[str]:
+    """Have the lists beside the base prices read, and return the ids of all."""
+    stage.author.post(f"{path}/read")
+    state: dict[str, Any] = {}
+
+    def look() -> Point:
+        state.update(stage.author.get(path))
+        return Point(0, None, bool(state["problem"] or state["read_at"]))
+
+    follow(stage.notes, "reading the price lists", look)
+    if state["problem"]:
+        raise CliError(f"reading the price lists failed: {state['problem']}", FAILED)
+    return [str(row["id"]) for row in stage.author.pages("/v1/price-lists")]
 
 
 def approve(stage: Stage, change_id: str) -> None:

@@ -20,6 +20,13 @@ class Plan:
     rollback: bool
     copied: Copied | None = None
     path: WritePath = WritePath.CALLS
+    market: bool = False
+    """Whether the change is also on a price list for a market, most of whose prices follow the base prices."""
+
+    @property
+    def price_lists(self) -> int:
+        """On how many price lists each product is changed."""
+        return 2 if self.market else 1
 
     @property
     def edits(self) -> int:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from calibr import catalog
-from calibr.catalog import FacetCount, PriceList, PriceVersion, Product, ProductFilter
+from calibr.catalog import FacetCount, Market, MarketPrice, PriceList, PriceVersion, Product, ProductFilter
 from calibr.core.ids import ProductId
 from calibr.http.answer import Answer
 from calibr.http.caller import CatalogRead
@@ -65,9 +65,45 @@ def list_prices(caller: CatalogRead, product_id: UUID) -> Response:
     responses={200: {"model": Page[PriceList]}},
 )
 def list_price_lists(caller: CatalogRead) -> Response:
-    """The base prices of every connection. One page holds them all."""
+    """The base prices of every connection, and the lists beside them. One page holds them all."""
     with caller.session() as session:
         return Answer(Page(list(catalog.list_price_lists(session)), None)).response()
+
+
+@router.get(
+    "/products/{product_id}/market-prices",
+    summary="What do buyers in each market pay now?",
+    operation_id="list_market_prices",
+    responses={200: {"model": Page[MarketPrice]}},
+)
+def list_market_prices(caller: CatalogRead, product_id: UUID) -> Response:
+    """Asked of the stores at this moment, for one country of each active market."""
+    with caller.session() as session:
+        places = catalog.market_places(session, ProductId(product_id))
+        connectors = {
+            place.connection_id: catalog.open_connector(
+                session, place.connection_id, caller.services.vault, caller.services.connectors
+            )
+            for place in places
+        }
+    try:
+        found = [price for place in places for price in catalog.market_prices(connectors[place.connection_id], place)]
+    finally:
+        for connector in connectors.values():
+            connector.close()
+    return Answer(Page(found, None)).response()
+
+
+@router.get(
+    "/markets",
+    summary="List markets",
+    operation_id="list_markets",
+    responses={200: {"model": Page[Market]}},
+)
+def list_markets(caller: CatalogRead) -> Response:
+    """Where stores sell: countries, currency, and the price lists in force there. One page holds them all."""
+    with caller.session() as session:
+        return Answer(Page(catalog.list_markets(session), None)).response()
 
 
 @router.get(

@@ -139,6 +139,37 @@ def request_sync(
     return caller.command(work)
 
 
+@router.post(
+    "/connections/{connection_id}/price-lists/read",
+    summary="Read a store's price lists and markets",
+    operation_id="request_price_lists",
+    status_code=202,
+    responses={202: {"model": views.PriceListsView}},
+)
+def request_price_lists(caller: ConnectorsWrite, connection_id: UUID, _body: Nothing) -> Response:
+    """The worker reads them now; it does so every half an hour, and after each sync, anyway."""
+
+    def work(session: Session) -> Answer:
+        inbound.request_price_lists(session, ConnectionId(connection_id))
+        watch = inbound.get_watch(session, ConnectionId(connection_id))
+        return accepted(views.price_lists(watch), f"/v1/connections/{connection_id}/price-lists")
+
+    return caller.command(work)
+
+
+@router.get(
+    "/connections/{connection_id}/price-lists",
+    summary="How current are a store's price lists?",
+    operation_id="get_price_lists_state",
+    responses={200: {"model": views.PriceListsView}},
+)
+def get_price_lists_state(caller: CatalogRead, connection_id: UUID) -> Response:
+    """When the last reading of price lists and markets began and ended, and why it failed if it did."""
+    with caller.session() as session:
+        known = catalog.get_connection(session, ConnectionId(connection_id))
+        return Answer(views.price_lists(inbound.get_watch(session, known.id))).response()
+
+
 @router.get(
     "/syncs/{sync_id}", summary="Get a sync", operation_id="get_sync", responses={200: {"model": views.SyncView}}
 )

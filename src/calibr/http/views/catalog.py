@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import WithJsonSchema
 
 from calibr.catalog import Connection, ConsentRequest, SyncRun
+from calibr.inbound import Watch
 
 OptionalObject = Annotated[Any, WithJsonSchema({"type": ["object", "null"]})]
 
@@ -25,6 +26,26 @@ class ConnectionView:
     created_at: datetime
     first_synced_at: datetime | None
     last_synced_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PriceListsView:
+    """How current the price lists beside a store's base prices are."""
+
+    connection_id: UUID
+    begun_at: datetime | None
+    """When the last reading began."""
+    read_at: datetime | None
+    """When the last one that went well ended."""
+    problem: str | None
+    """Why the last one failed."""
+
+
+def price_lists(watch: Watch) -> PriceListsView:
+    """The view of what is known of the last reading."""
+    return PriceListsView(
+        watch.connection_id, watch.price_lists_begun_at, watch.price_lists_read_at, watch.price_lists_problem
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,8 +36,11 @@ call sec.wall('calibr.quantity_break');
 grant select, insert, delete on calibr.quantity_break to calibr_app, calibr_worker;
 
 -- A relative price is nobody's decision about the list: it follows the base price. What it was is kept all the same, since
--- plans are computed from it. A list without a version of a product: relative, and the store does not tell how much.
+-- plans are computed from it; no amount: the store does not tell how much. The new rule contains the old one.
 alter table calibr.price_version add column relative boolean not null default false;
+alter table calibr.price_version alter column unit_amount drop not null;
+alter table calibr.price_version add constraint fixed_prices_have_an_amount
+  check (relative or unit_amount is not null) not valid;
 
 -- Before: whether the plan found no fixed price. After: an item that is written and has no amount takes the fixed price away.
 alter table calibr.price_change_item add column before_relative boolean not null default false;
@@ -50,5 +53,6 @@ create trigger price_change_releases_guard before update on calibr.price_change
 
 alter table calibr.connection_watch
   add column price_lists_next_at timestamptz not null default '-infinity',
-  add column price_lists_read_at timestamptz,
+  add column price_lists_begun_at timestamptz, -- the last reading
+  add column price_lists_read_at timestamptz,  -- the last one that ended well
   add column price_lists_problem text;         -- why they could not be read
