@@ -138,14 +138,14 @@ class Throttle:
             if left <= 0 or ticket.late_s is not None:
                 raise _out_of_time(ticket.late_s)
             wait = left
-            if self._line[0] is ticket:
-                if ticket.held is not None:
-                    if ticket.starts_at <= now:
-                        return ticket.held
-                    wait = ticket.starts_at - now
-                elif not self._is_telling and not self._needs_answer:
-                    self._exchange()
-                    continue
+            if ticket.held is not None:
+                # Also behind one that has no turn yet, as a refused call that came back to the front: it may wait for us.
+                if ticket.starts_at <= now:
+                    return ticket.held
+                wait = ticket.starts_at - now
+            elif self._line[0] is ticket and not self._is_telling and not self._needs_answer:
+                self._exchange()
+                continue
             self._changed.wait(min(wait, left))
 
     def _exchange(self) -> None:
