@@ -139,7 +139,7 @@ class Throttle:
                 raise _out_of_time(ticket.late_s)
             wait = left
             if ticket.held is not None:
-                # Also behind one that has no turn yet, as a refused call that came back to the front: it may wait for us.
+                # Also behind a refused call that came back to the front and has no turn yet: it may wait for us.
                 if ticket.starts_at <= now:
                     return ticket.held
                 wait = ticket.starts_at - now
