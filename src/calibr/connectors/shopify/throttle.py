@@ -138,8 +138,7 @@ class Throttle:
             if left <= 0 or ticket.late_s is not None:
                 raise _out_of_time(ticket.late_s)
             wait = left
-            if ticket.held is not None:
-                # Also behind a refused call that came back to the front and has no turn yet: it may wait for us.
+            if ticket.held is not None and self._may_go(ticket):
                 if ticket.starts_at <= now:
                     return ticket.held
                 wait = ticket.starts_at - now
@@ -147,6 +146,14 @@ class Throttle:
                 self._exchange()
                 continue
             self._changed.wait(min(wait, left))
+
+    def _may_go(self, ticket: _Ticket) -> bool:
+        """First come first served; but a refused call that came back to the front has no turn before an answer comes.
+
+        Then whoever has one goes before it: nobody else could bring that answer.
+        """
+        first = self._line[0]
+        return first is ticket or (first.held is None and self._needs_answer)
 
     def _exchange(self) -> None:
         """Tell what ended and ask for all who have no turn yet. The lock is free while somebody else is spoken to."""
@@ -173,6 +180,7 @@ class Throttle:
             self._changed.notify_all()
         self._bucket, self._ahead, self._told_at = bucket, ahead, self.clock()
         self._seat(asking, turns)
+        self._changed.notify_all()
 
     def _seat(self, asking: list[_Ticket], turns: Turns) -> None:
         """Give the turns to the tickets; those who have one already may go earlier, or later after a refusal."""
