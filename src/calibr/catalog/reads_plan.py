@@ -104,8 +104,10 @@ def fixed_prices(price_list_id: PriceListId, *, without_breaks: bool = False) ->
     in_force = (price_version.c.price_list_id == price_list_id, price_version.c.ends_at == IN_FORCE)
     wanted = select(*named).where(*in_force, ~price_version.c.relative)
     if without_breaks:
-        breaks = select(quantity_break.c.product_id).where(quantity_break.c.price_list_id == price_list_id)
-        wanted = wanted.where(price_version.c.product_id.not_in(breaks))
+        breaks = select(true()).where(
+            quantity_break.c.price_list_id == price_list_id, quantity_break.c.product_id == price_version.c.product_id
+        )
+        wanted = wanted.where(~breaks.exists())
     return wanted.subquery("fixed")
 
 

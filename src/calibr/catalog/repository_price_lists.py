@@ -26,7 +26,7 @@ _DIFFERENCE = text("""
   select coalesce(s.price_list_id, k.price_list_id) as price_list_id, l.product_id, l.external_id,
     s.unit_amount, s.compare_at, coalesce(s.relative, true) as relative, l.active as is_listed,
     k.unit_amount as old_amount, k.compare_at as old_compare_at, k.relative as old_relative, k.valid_from,
-    false as is_closed
+    false as is_closed, false as is_open
   from (
     select p.id as price_list_id, p.currency, o.product_id, x.unit_amount, x.compare_at, x.relative
     from pg_temp.listed x
@@ -59,13 +59,17 @@ _CLOSE = text("""
   update pg_temp.list_difference d set is_closed = true
   from closed c where c.price_list_id = d.price_list_id and c.product_id = d.product_id""")
 _OPEN = text("""
-  insert into calibr.price_version(tenant_id, product_id, price_list_id, currency, unit_amount, compare_at, relative,
-                                   valid_from, source)
-  select :tenant_id, d.product_id, d.price_list_id, p.currency, d.unit_amount, d.compare_at, d.relative,
-    greatest(:now, d.valid_from + interval '1 microsecond'), 'ingest'
-  from pg_temp.list_difference d join calibr.price_list p on p.id = d.price_list_id
-  where d.is_listed and (d.is_closed or d.valid_from is null)
-  on conflict do nothing""")
+  with opened as (
+    insert into calibr.price_version(tenant_id, product_id, price_list_id, currency, unit_amount, compare_at, relative,
+                                     valid_from, source)
+    select :tenant_id, d.product_id, d.price_list_id, p.currency, d.unit_amount, d.compare_at, d.relative,
+      greatest(:now, d.valid_from + interval '1 microsecond'), 'ingest'
+    from pg_temp.list_difference d join calibr.price_list p on p.id = d.price_list_id
+    where d.is_listed and (d.is_closed or d.valid_from is null)
+    on conflict do nothing
+    returning price_list_id, product_id)
+  update pg_temp.list_difference d set is_open = true
+  from opened o where o.price_list_id = d.price_list_id and o.product_id = d.product_id""")
 _COUNTS = text("""
   select p.id as price_list_id,
     (select count(*) from calibr.price_version v
@@ -73,14 +77,14 @@ _COUNTS = text("""
     (select count(*) from calibr.price_version v
      where v.price_list_id = p.id and v.ends_at = 'infinity' and v.relative) as relative,
     (select count(*) from pg_temp.list_difference d
-     where d.price_list_id = p.id and (d.is_closed or d.valid_from is null)) as changed
+     where d.price_list_id = p.id and (d.is_closed or d.is_open)) as changed
   from calibr.price_list p where p.id = any(cast(:lists as uuid[])) order by p.id""")
 # A relative price that moved with its base price, or with a rate, is nobody's decision.
 _DECIDED: Final = """
   select d.price_list_id, d.product_id, d.external_id, p.currency, d.unit_amount, d.compare_at, d.relative,
     d.old_amount, d.old_compare_at, d.old_relative
   from pg_temp.list_difference d join calibr.price_list p on p.id = d.price_list_id
-  where d.price_list_id = any(%(lists)s) and d.is_listed and (d.is_closed or d.valid_from is null)
+  where d.price_list_id = any(%(lists)s) and d.is_open
     and not (d.relative and coalesce(d.old_relative, true))
   order by d.product_id, d.price_list_id"""
 _CLOSE_LISTS = text("""

@@ -22,7 +22,7 @@ def explain_item(session: Session, change_id: PriceChangeId, key: ItemKey) -> di
     then the row, the rules or the engine were changed.
     """
     change, row = get_change(session, change_id), item_row(session, change_id, key)
-    if change.has_fixed_plan and None in {row["before_amount"], row["after_amount"]}:
+    if change.has_fixed_plan and (row["before_relative"] or row["after_amount"] is None):
         return {**_recorded(row), "rule_hash": change.rule_hash, "engine": change.engine or ""}
     try:
         trace = explain(_rules(change, row), _stored(row), change.engine or "")

@@ -112,17 +112,20 @@ def _with_origin(computed: Subquery, price_list_id: PriceListId) -> tuple[Column
     return fixed.c.product_id.is_(None), computed.outerjoin(fixed, fixed.c.product_id == computed.c.product_id)
 
 
-# A price that was relative follows the base price again: what it was then is no amount to go back to.
+# A price that was relative follows the base price again: what it was then is no amount to go back to. Where it has got
+# quantity breaks since, it stays fixed, as stores take these away with the fixed price.
 _COPY_BACK = text("""
   insert into calibr.price_change_item(
     tenant_id, change_id, price_list_id, product_id, currency, before_amount, before_compare_at, before_relative,
     after_amount, after_compare_at, verdict, state, trace)
   select tenant_id, :rollback, price_list_id, product_id, currency, after_amount, after_compare_at,
     after_amount is null, b.amount, b.compare_at, 'changed', 'pending', array[trace[1], b.amount]
-  from calibr.price_change_item
+  from calibr.price_change_item i
   cross join lateral (select case when not before_relative then before_amount end as amount,
                              case when not before_relative then before_compare_at end as compare_at) b
   where change_id = :original and state = 'applied'
+    and not (before_relative and exists (
+      select from calibr.quantity_break q where q.price_list_id = i.price_list_id and q.product_id = i.product_id))
   order by price_list_id, product_id
 """)
 

@@ -145,7 +145,8 @@ _DUE_WATCHES = text("""
                    c.last_synced_at + make_interval(secs => :sync_every_s)) <= clock_timestamp() as sync,
     :with_price_lists and c.last_synced_at is not null
       and (coalesce(w.price_lists_next_at, '-infinity') <= clock_timestamp()
-           or c.last_synced_at > w.price_lists_begun_at) as price_lists
+           or c.last_synced_at > w.price_lists_begun_at and w.price_lists_read_at >= w.price_lists_begun_at)
+      as price_lists
   from calibr.connection c
   left join calibr.connection_watch w on w.connection_id = c.id
   where c.state in ('active', 'failing')""")

@@ -185,6 +185,33 @@ def test_a_release_leaves_quantity_breaks_alone(desk: Desk, database: Database) 
     assert desk.shop.listed.fixed == {"e0": FIXED["e0"]}
 
 
+def test_a_rollback_leaves_fixed_what_has_got_quantity_breaks(desk: Desk, database: Database) -> None:
+    journey = desk.change([desk.shop.list_id]).to(ChangeState.APPLYING)
+    journey.run()
+    names = {"tenant": desk.shop.context.tenant_id, "list": desk.shop.list_id, "product": desk.shop.product("e5")}
+    with database.session(desk.shop.context) as session:
+        session.execute(text("insert into calibr.quantity_break values (:tenant, :list, :product, 10, 900)"), names)
+
+    desk.finish(desk.rollback(journey))
+
+    assert set(desk.shop.listed.fixed) == {"e0", "e1", "e5"}
+
+
+def test_a_retry_of_a_release_is_one(desk: Desk, database: Database) -> None:
+    released = desk.release()
+    desk.shop.listed.on_list_write = lambda _write: WriteOutcome.REJECTED
+    assert dict(desk.finish(released).counts) == {ItemState.REJECTED: 2}
+
+    desk.shop.listed.on_list_write = lambda _write: None
+    with database.session(desk.shop.context) as session:
+        made = service.create_retry(session, released.id)
+    again = Journey(database, desk.shop, desk.approver, made)
+
+    assert again.change.releases
+    assert desk.finish(again).state is ChangeState.APPLIED
+    assert desk.shop.listed.fixed == {}
+
+
 def test_a_release_does_not_take_away_what_somebody_changed(desk: Desk) -> None:
     released = desk.release()
     desk.shop.listed.fixed["e0"] = Price(2000, None)

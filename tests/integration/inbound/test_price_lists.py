@@ -159,6 +159,22 @@ def test_what_somebody_took_away_can_be_put_back(listed: Storefront) -> None:
     assert listed.drift("reasserted")[0]["id"] == found["id"]
 
 
+def test_drift_in_a_currency_that_the_list_had_once_is_neither_adopted_nor_put_back(listed: Storefront) -> None:
+    uk = lists(listed)["UK"]["id"]
+    listed.applied(price_list_ids=[uk], selector=_only(listed, CUP))
+    fix(listed, "UK", CUP, "1.00")
+    read(listed)
+    (found,) = listed.drift()
+    with listed.database.session(listed.worker, role=Role.WORKER) as session:
+        session.execute(text("update calibr.price_list set currency = 'JPY' where id = :id"), {"id": UUID(uk)})
+
+    adopted = listed.team.author.post(f"/v1/drift/{found['id']}/adopt", json={})
+    put_back = listed.team.author.post("/v1/drift/reassert", json={"drift_ids": [found["id"]]})
+
+    assert (adopted.status_code, adopted.json()["code"]) == (409, "drift.currency_changed")
+    assert (put_back.status_code, put_back.json()["code"]) == (409, "drift.currency_changed")
+
+
 def test_a_moved_base_price_moves_relative_prices_without_events(listed: Storefront) -> None:
     listed.edit(RED, price="20.00")
     read(listed)

@@ -63,6 +63,7 @@ def create_retry(session: Session, change_id: PriceChangeId) -> PriceChange:
         "rule_hash": original.rule_hash,
         "retry_of": original.id,
         "reasserts": original.reasserts,
+        "releases": original.releases,
     }
     made = insert_change(session, columns)
     retry = with_fixed_plan(session, made, lambda new: copy_items_again(session, original.id, new))

@@ -6,6 +6,7 @@ rows of a call or none of them; when it complains about some, the others go agai
 
 from collections.abc import Sequence
 from dataclasses import replace
+from threading import Lock
 from typing import Any, Final
 
 from calibr.connectors.port import PriceWrite, RemotePrice, WriteOutcome, WriteResult
@@ -36,16 +37,18 @@ class ListPriceWriter:
     def __init__(self, client: ShopifyClient, price_list: str) -> None:
         self._client = client
         self._price_list = price_list
+        self._turn = Lock()
 
     def write(self, writes: Sequence[PriceWrite], until: float) -> list[WriteResult]:
         """Return one result per write, in order. Raises `Invalid`, and sends nothing, if a listing comes twice."""
         results = refusals(writes, may_take_away=True)
         fit = [write for write in writes if write.external_id not in results]
         call = WriteCall(self._client, until)
-        # One call after another: Shopify locks a price list while it writes it.
+        # One call after another, whoever calls: Shopify locks a price list while it writes it. A call knows its end.
         for chunk in cut(fit, MAX_ARRAY):
-            for part in send_splitting(lambda rows: self._write_rounds(rows, call), chunk):
-                results |= {result.external_id: result for result in part}
+            with self._turn:
+                parts = send_splitting(lambda rows: self._write_rounds(rows, call), chunk)
+            results |= {result.external_id: result for part in parts for result in part}
         return [results[write.external_id] for write in writes]
 
     def _write_rounds(self, writes: Sequence[PriceWrite], call: WriteCall) -> list[WriteResult]:
@@ -114,8 +117,10 @@ def _judge_set(
 
 
 def _judge_removed(write: PriceWrite, own: Complaint | None, complaints: Complaints, *, is_gone: bool) -> WriteResult:
-    """What is not fixed is as it was asked to be."""
-    if is_gone or (own is not None and own.code == _NOT_FIXED):
+    """What was not fixed any more was taken away by somebody else: not by us, so that it is read again."""
+    if own is not None and own.code == _NOT_FIXED:
+        return WriteResult(write.external_id, WriteOutcome.RETRY, None, own.code, own.message)
+    if is_gone:
         follows = RemotePrice(write.external_id, write.currency, None, None, relative=True)
         return WriteResult(write.external_id, WriteOutcome.WRITTEN, follows)
     return _unwritten(write, own, complaints)

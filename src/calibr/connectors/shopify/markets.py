@@ -206,7 +206,10 @@ def _with_lists(market: _Market, lists: Sequence[_List]) -> _Market:
 
 
 def _countries(lists: Sequence[_List], markets: Sequence[_Market]) -> dict[str, BuyerContext]:
-    """A country for each list: one whose buyers see the list's currency, and where few other lists are in force."""
+    """A country for each list: one whose buyers see the list's currency, and where no other list is in force.
+
+    Where several are, the lowest price holds, which may be another list's: then a list has no country to ask in.
+    """
     active = [market for market in markets if market.shown.active]
     crowds = Counter(code for market in active for code in market.shown.countries for _ in market.shown.price_lists)
     found: dict[str, BuyerContext] = {}
@@ -216,10 +219,10 @@ def _countries(lists: Sequence[_List], markets: Sequence[_Market]) -> dict[str, 
             for market in active
             if each.shown.external_id in market.shown.price_lists
             for code, currency in market.currencies.items()
-            if currency == each.shown.currency
+            if currency == each.shown.currency and crowds[code] == 1
         ]
         if fit:
-            found[each.shown.external_id] = BuyerContext(min(fit, key=lambda code: (crowds[code], code)))
+            found[each.shown.external_id] = BuyerContext(min(fit))
     return found
 
 

@@ -212,7 +212,7 @@ def test_a_price_is_fixed_and_follows_the_base_price_again(
     assert not book.read_prices(fixed[:1], "EUR")[fixed[0]].relative
 
 
-def test_what_is_not_fixed_may_be_taken_away_again(
+def test_what_is_not_fixed_any_more_was_taken_away_by_somebody_else(
     connector: ShopifyConnector, eu: tuple[str, list[str], list[str]]
 ) -> None:
     price_list, fixed, relative = eu
@@ -220,7 +220,7 @@ def test_what_is_not_fixed_may_be_taken_away_again(
 
     results = book.write_prices([write(relative[1], None), write(fixed[1], None), write(relative[2], 500)])
 
-    assert outcomes(results) == [(WRITTEN, None)] * 3
+    assert outcomes(results) == [(RETRY, "PRICE_NOT_FIXED"), (WRITTEN, None), (WRITTEN, None)]
     told = book.read_prices([relative[1], fixed[1], relative[2]], "EUR")
     assert [told[each].relative for each in (relative[1], fixed[1], relative[2])] == [True, True, False]
 

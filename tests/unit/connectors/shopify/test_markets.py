@@ -111,10 +111,15 @@ def test_a_market_without_a_currency_of_its_own_has_the_stores(store: ScriptedSt
 def test_a_list_is_asked_where_it_stands_alone_and_its_currency_is_seen(
     store: ScriptedStore, client: ShopifyClient
 ) -> None:
-    lists = [a_list(1, markets=[8]), a_list(2, markets=[9]), a_list(3, "USD", markets=[8])]
-    markets = [a_market(8, "EUR", DE="EUR", FR="EUR", HU="HUF"), a_market(9, "EUR", DE="EUR")]
+    """Where several lists are in force the lowest price holds, which may be another list's."""
+    lists = [a_list(1, markets=[8]), a_list(2, markets=[9]), a_list(3, "USD", markets=[10])]
+    markets = [
+        a_market(8, "EUR", DE="EUR", FR="EUR", HU="HUF"),
+        a_market(9, "EUR", DE="EUR"),
+        a_market(10, "EUR", IT="EUR"),
+    ]
 
-    assert read(store, client, lists, markets).contexts == {"1": BuyerContext("FR"), "2": BuyerContext("DE")}
+    assert read(store, client, lists, markets).contexts == {"1": BuyerContext("FR")}
 
 
 def test_a_list_out_of_force_is_not_asked(store: ScriptedStore, client: ShopifyClient) -> None:
