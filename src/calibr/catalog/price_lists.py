@@ -76,7 +76,7 @@ def _keep_lists(session: Session, connection_id: ConnectionId, reading: PriceLis
     ]
     close_lists(session, moved)
     ids = {seen.external_id: upsert_list(session, connection_id, seen) for seen in reading.price_lists}
-    gone = tuple(row["id"] for number, row in known.items() if number not in ids and row["active"])
+    gone = tuple(row["id"] for number, row in known.items() if number not in ids and row["read_at"] is not None)
     end_lists(session, gone)
     replace_markets(session, connection_id, reading.markets, ids)
     unread = {ids[number] for number in ids if number not in known or known[number]["read_at"] is None}

@@ -325,6 +325,8 @@ def test_a_list_that_is_gone_or_has_another_currency_loses_its_prices(front: Sto
 
     take_in(front, Told([], gone=True))
     assert (lists(front)["List"]["active"], known(front, number)) == (False, {})
+    take_in(front, Told([], gone=True))
+    assert [each["payload"]["gone"] for each in front.told("price_lists.read")] == [[], [], [number], []]
     body = {"name": "n", "selector": EVERYTHING, "transform": {"price": []}, "price_list_ids": [number]}
     assert front.team.author.post("/v1/price-changes", json=body).status_code == 422
     assert front.told("price.observed") == []

@@ -7,8 +7,7 @@ from calibr.changes.model import Documents, PriceChange, Reassertion
 from calibr.changes.repository import insert_change
 from calibr.changes.repository_plan import insert_reassertions
 from calibr.changes.service.draft import author_of, checked_name, rule_columns
-from calibr.changes.service.rollback import with_fixed_plan
-from calibr.changes.transition import tell
+from calibr.changes.service.rollback import planned_at_once
 from calibr.core.canonical import canonical_json
 from calibr.core.errors import Conflict
 from calibr.core.ids import new_uuid
@@ -37,12 +36,13 @@ def create_reassertion(session: Session, wanted: Sequence[Reassertion], name: st
         "reasserts": True,
     }
     made = insert_change(session, columns)
-    change = with_fixed_plan(session, made, lambda new: insert_reassertions(session, new, wanted))
-    items = 0 if change.summary is None else change.summary["items"]
-    if not items:
-        raise Conflict("price_change.nothing_to_reassert", "every chosen price is in force already")
-    tell(session, change, "price_change.reassertion_planned", {"items": items, "plan_root": change.plan_root})
-    return change
+    return planned_at_once(
+        session,
+        made,
+        lambda new: insert_reassertions(session, new, wanted),
+        told="price_change.reassertion_planned",
+        nothing=Conflict("price_change.nothing_to_reassert", "every chosen price is in force already"),
+    )
 
 
 def _hash(wanted: Sequence[Reassertion]) -> str:

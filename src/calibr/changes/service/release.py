@@ -9,8 +9,7 @@ from calibr.changes.repository import insert_change
 from calibr.changes.repository_plan import expect_many_rows, insert_releases
 from calibr.changes.rules import ListRules, bind_all, rules_of
 from calibr.changes.service.draft import author_of, checked_name, checked_price_lists, rule_columns
-from calibr.changes.service.rollback import with_fixed_plan
-from calibr.changes.transition import tell
+from calibr.changes.service.rollback import planned_at_once
 from calibr.core.canonical import canonical_json
 from calibr.core.errors import Conflict, Fault, Invalid
 from calibr.core.ids import PriceChangeId, PriceListId, new_uuid
@@ -44,12 +43,15 @@ def create_release(session: Session, new: NewRelease) -> PriceChange:
         "releases": True,
     }
     made = insert_change(session, values)
-    change = with_fixed_plan(session, made, lambda _: _fill(session, made, chosen))
-    items = 0 if change.summary is None else change.summary["items"]
-    if not items:
-        raise Conflict("price_change.nothing_to_release", "no selected product has a fixed price on these price lists")
-    tell(session, change, "price_change.release_planned", {"items": items, "plan_root": change.plan_root})
-    return change
+    return planned_at_once(
+        session,
+        made,
+        lambda _: _fill(session, made, chosen),
+        told="price_change.release_planned",
+        nothing=Conflict(
+            "price_change.nothing_to_release", "no selected product has a fixed price on these price lists"
+        ),
+    )
 
 
 def _fill(session: Session, made: PriceChange, chosen: Sequence[PriceList]) -> int:

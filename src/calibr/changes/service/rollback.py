@@ -81,6 +81,23 @@ def with_fixed_plan(session: Session, made: PriceChange, fill: Callable[[PriceCh
     return complete_preview(session, made, header, seal_items(session, header), _summary(session, made, items))
 
 
+def planned_at_once(
+    session: Session,
+    made: PriceChange,
+    fill: Callable[[PriceChangeId], int],
+    *,
+    told: str,
+    nothing: Conflict,
+) -> PriceChange:
+    """Give a new change its plan, and tell it by the event `told`. Raises `nothing` where the plan has no item."""
+    change = with_fixed_plan(session, made, fill)
+    items = 0 if change.summary is None else change.summary["items"]
+    if not items:
+        raise nothing
+    tell(session, change, told, {"items": items, "plan_root": change.plan_root})
+    return change
+
+
 def rollback_hash(original: PriceChange) -> str:
     """What stands for the rules of a rollback: the plan whose effect it takes back."""
     return sha256(canonical_json({"rollback_of": str(original.id), "plan_root": original.plan_root})).hexdigest()
