@@ -130,7 +130,17 @@ class PgQueuer:
         return await psycopg.AsyncConnection.connect(self._server.conninfo(), autocommit=True)
 
     def one_by_one(self, bodies: Sequence[bytes]) -> None:
-        """Enqueue each."""
+        """Enqueue each in a transaction that data could go with, as its manual shows: the event log does no less."""
+
+        async def work() -> None:
+            for body in bodies:
+                async with self._connection.transaction():
+                    await self._queries.enqueue("noop", body)
+
+        self._run(work())
+
+    def without_transaction(self, bodies: Sequence[bytes]) -> None:
+        """Enqueue each by itself: nothing else could be committed together with it."""
 
         async def work() -> None:
             for body in bodies:

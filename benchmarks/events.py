@@ -53,6 +53,7 @@ PAGES: Final = 4
 """Batches of one round."""
 WARM_UP: Final = 2
 PEER_ROUNDS: Final = 3
+ALONE: Final = "pgqueuer 1, without a transaction"
 JOBS: Final = MappingProxyType({"procrastinate": 400, "pgqueuer": 2_000})
 
 BOUND_APPEND: Final = 1.3
@@ -124,6 +125,8 @@ def measure_appends(bench: Bench, table: Table, rounds: int) -> None:
         for peer in bench.peers:
             bodies = [row[-1] for row in one_rows]
             timed(f"{peer.name} 1", lambda p=peer, b=bodies: p.one_by_one(b))  # type: ignore[misc]
+            if isinstance(peer, PgQueuer):
+                timed(ALONE, lambda p=peer, b=bodies: p.without_transaction(b))  # type: ignore[misc]
             pages = [[row[-1] for row in rows] for rows in many_rows]
             timed(f"{peer.name} 200", lambda p=peer, b=pages: _each(p.together, b))  # type: ignore[misc]
 
@@ -203,6 +206,7 @@ def report(table: Table, length: int, peers: dict[str, float]) -> None:
     table.ratio("append 1", "INSERT + commit", BOUND_APPEND)
     table.ratio("append 200", "COPY 200", BOUND_APPEND)
     print(f"{'append 200 / COPY 200, binary':58s} {table.of('append 200', 'COPY 200, binary'):8.2f}")
+    print(f"{f'append 1 / {ALONE}':58s} {table.of('append 1', ALONE):8.2f}")
     table.ratio("relay", "bare cursor", BOUND_CONSUME)
     relay_us = statistics.median(table.seconds["relay"]) / length * 1e6
     for name, each_us in peers.items():

@@ -1,6 +1,5 @@
 """On whose behalf a transaction runs, and the signature that the database checks before it shows a single row."""
 
-import hashlib
 import hmac
 from dataclasses import dataclass
 from uuid import UUID
@@ -25,4 +24,4 @@ def signed(tenant_id: TenantId, binding: str, key: bytes) -> str:
     `binding` is what `sec.binding()` says in this transaction: a context that leaks is worth nothing in any other.
     """
     message = f"{tenant_id}.{binding}"
-    return f"{tenant_id}.{hmac.new(key, message.encode(), hashlib.sha256).hexdigest()}"
+    return f"{tenant_id}.{hmac.digest(key, message.encode(), 'sha256').hex()}"

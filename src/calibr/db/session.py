@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Literal, TypeVar, cast
 
 import psycopg
@@ -26,9 +27,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Every transaction begins with these two. They go straight to the driver, which halves what the beginning costs. The
 # first goes together with BEGIN, the second with whatever comes next: each spares a round trip.
 _BIND = "select sec.binding()"
-_ENTER = b"select set_config('calibr.ctx', $1, true)"
+_ENTER = b"set_config('calibr.ctx', $, true)"
 _COMMIT = b"commit"
-_TOGETHER = 4  # statements that wait at most: one may hold thousands of events
+_TOGETHER = 4  # calls that wait at most: one may hold thousands of events
 _T = TypeVar("_T")
 
 
@@ -89,28 +90,29 @@ class Session:
         """Run a statement, `text()` or an expression. A list of parameters runs it once for each."""
         return cast("CursorResult[Any]", self.connection.execute(statement, parameters))
 
-    def defer(self, statement: bytes, parameters: Sequence[Any]) -> None:
-        """Send a statement later, in its order: before any that is not deferred, at the latest together with COMMIT.
+    def defer(self, call: bytes, parameters: Sequence[Any]) -> None:
+        """Call a function later, in its order: before any statement, at the latest together with COMMIT.
 
         For one whose answer nobody reads, as the last one of a transaction: it then spares a round trip. What it raises
-        is raised by whatever sends it. Parameters are `$1` and so on.
+        is raised by whatever sends it. Each `$` stands for a parameter.
         """
         if len(self._deferred) >= _TOGETHER:
             self._send()
-        self._deferred.append((statement, parameters))
+        self._deferred.append((call, parameters))
 
-    def _send(self, *also: Deferred) -> None:
-        statements, self._deferred = [*self._deferred, *also], []
-        driver = driver_connection(self._connection)
-        if len(statements) == 1:
-            RawCursor(driver).execute(*statements[0])  # the driver has it prepared; nothing is spared by a pipeline
-        elif statements:
-            _send_together(driver, statements)
+    def _send(self) -> None:
+        if self._deferred:
+            RawCursor(driver_connection(self._connection)).execute(*self._taken())
+
+    def _taken(self) -> tuple[bytes, list[Any]]:
+        """One statement of all that was deferred, and its parameters. PostgreSQL works from left to right."""
+        deferred, self._deferred = self._deferred, []
+        return _selecting(tuple([call for call, _ in deferred])), [value for _, values in deferred for value in values]
 
     def commit(self) -> None:
         """Only `transaction` calls this. What was deferred goes together with COMMIT; without any, it is not for us."""
         if self._deferred:
-            self._send((_COMMIT, ()))
+            _commit_after(driver_connection(self._connection), *self._taken())
 
     def copy_in(self, statement: str, chunks: Iterable[bytes]) -> int:
         """Feed `COPY ... FROM STDIN` and return the number of rows.
@@ -194,20 +196,27 @@ def _begin(driver: psycopg.Connection, entry: Entry) -> str:
     return str(results[-1].get_value(0, 0), "ascii")
 
 
-def _send_together(driver: psycopg.Connection, statements: Sequence[Deferred]) -> None:
-    """Run statements in one round trip; after one that fails, none is run. Raises what the first to fail says.
+@lru_cache(maxsize=64)
+def _selecting(calls: tuple[bytes, ...]) -> bytes:
+    """One SELECT of all calls, with each `$` numbered."""
+    first, *others = (b"select " + b", ".join(calls)).split(b"$")
+    return first + b"".join([b"$%d%b" % numbered for numbered in enumerate(others, 1)])
 
-    They are not prepared: the driver forgets its own prepared statements now and then, and would take ours with them.
+
+def _commit_after(driver: psycopg.Connection, statement: bytes, parameters: Sequence[Any]) -> None:
+    """Run a statement and COMMIT in one round trip. Raises what the statement says; nothing is committed then.
+
+    It is not prepared: the driver forgets its own prepared statements now and then, and would take ours with them.
     """
+    dumper = Transformer(driver)
+    values = dumper.dump_sequence(parameters, [PyFormat.BINARY] * len(parameters))
     server = driver.pgconn
     try:
         server.enter_pipeline_mode()
-        for statement, parameters in statements:
-            dumper = Transformer(driver)
-            values = dumper.dump_sequence(parameters, [PyFormat.BINARY] * len(parameters))
-            server.send_query_params(statement, values, dumper.types, dumper.formats)
+        server.send_query_params(statement, values, dumper.types, dumper.formats)
+        server.send_query_params(_COMMIT, ())
         server.pipeline_sync()
-        results = driver.wait(_answers(server, len(statements)))
+        results = driver.wait(_answers(server))
         server.exit_pipeline_mode()
     except BaseException:
         driver.close()  # nobody knows which answers are still under way
@@ -217,9 +226,9 @@ def _send_together(driver: psycopg.Connection, statements: Sequence[Deferred]) -
             raise psycopg.errors.error_from_result(result)
 
 
-def _answers(server: pq.abc.PGconn, statements: int) -> PQGen[list[pq.abc.PGresult]]:
-    """The answers to some statements sent together and to the sync after them, in one wait."""
+def _answers(server: pq.abc.PGconn) -> PQGen[list[pq.abc.PGresult]]:
+    """The answers to a statement, to COMMIT and to the sync after them, in one wait."""
     results: list[pq.abc.PGresult] = yield from generators.execute(server)
-    for _ in range(statements):
+    for _ in range(2):
         results += yield from generators.fetch_many(server)
     return results

@@ -14,6 +14,14 @@ from calibr.db.keys import Keys
 from calibr.db.session import Entry, driver_connection, transaction
 
 NAMES = text("select name from calibr.app_user order by name")
+RENAME = text("""
+  create function pg_temp.prefix(added text) returns void language sql
+  as $$ update calibr.app_user set name = added || name $$
+""")
+PREFIX = b"pg_temp.prefix($)"
+TWICE = text("""
+  create function pg_temp.twice(n int) returns void language sql as $$ insert into once values (n), (n) $$
+""")
 
 
 def test_a_tenant_sees_its_own_rows_only(database: Database, tenant: Context, other_tenant: Context) -> None:
@@ -131,26 +139,27 @@ def test_a_session_that_no_database_opened_has_no_later_one(database: Database, 
         _ = Session(session.connection, tenant, session.now).again
 
 
-def test_a_deferred_statement_comes_before_any_other_that_follows(database: Database, tenant: Context) -> None:
+def test_deferred_calls_come_in_their_order_and_before_whatever_follows(database: Database, tenant: Context) -> None:
     with database.session(tenant) as session:
-        session.defer(b"update calibr.app_user set name = $1::text || name", ("first ",))
-        session.defer(b"update calibr.app_user set name = $1::text || name", ("second ",))
-        assert list(session.execute(NAMES).scalars()) == ["second first Ada", "second first Bob"]
-        session.defer(b"update calibr.app_user set name = $1::text || name", ("third ",))
+        session.execute(RENAME)
+        for number in range(7):  # more than wait at a time
+            session.defer(PREFIX, (f"{number} ",))
+        assert list(session.execute(NAMES).scalars()) == ["6 5 4 3 2 1 0 Ada", "6 5 4 3 2 1 0 Bob"]
+        session.defer(PREFIX, ("7 ",))
+        session.defer(PREFIX, ("8 ",))
 
     with database.session(tenant) as session:
-        assert list(session.execute(NAMES).scalars()) == ["third second first Ada", "third second first Bob"]
+        assert list(session.execute(NAMES).scalars()) == ["8 7 6 5 4 3 2 1 0 Ada", "8 7 6 5 4 3 2 1 0 Bob"]
 
 
-def test_the_last_statement_and_the_commit_take_one_round_trip(
-    database: Database, tenant: Context, tmp_path: Path
-) -> None:
+def test_the_last_call_and_the_commit_take_one_round_trip(database: Database, tenant: Context, tmp_path: Path) -> None:
     sent = tmp_path / "sent"
     with sent.open("w") as file, database.session(tenant) as session:
         driver = driver_connection(session.connection)
+        session.execute(RENAME)
         driver.pgconn.trace(file.fileno())
         driver.pgconn.set_trace_flags(Trace.SUPPRESS_TIMESTAMPS)
-        session.defer(b"update calibr.app_user set name = $1::text || name", ("x",))
+        session.defer(PREFIX, ("x",))
     driver.pgconn.untrace()
 
     kinds = [line.split("\t")[2] for line in sent.read_text().splitlines() if line.startswith("F")]
@@ -160,11 +169,11 @@ def test_the_last_statement_and_the_commit_take_one_round_trip(
         assert list(session.execute(NAMES).scalars()) == ["xAda", "xBob"]
 
 
-def test_a_deferred_statement_that_fails_undoes_the_transaction(database: Database, tenant: Context) -> None:
+def test_a_deferred_call_that_fails_undoes_the_transaction(database: Database, tenant: Context) -> None:
     def write_and_fail() -> None:
         with database.session(tenant) as session:
             session.execute(text("update calibr.app_user set name = 'x' || name"))
-            session.defer(b"select 1 / $1::int", (0,))
+            session.defer(b"1 / $::int", (0,))
 
     for _ in range(2):
         with pytest.raises(psycopg.errors.DivisionByZero):
@@ -174,12 +183,13 @@ def test_a_deferred_statement_that_fails_undoes_the_transaction(database: Databa
         assert list(session.execute(NAMES).scalars()) == ["Ada", "Bob"]
 
 
-def test_a_commit_that_fails_says_so_also_behind_a_deferred_statement(database: Database, tenant: Context) -> None:
+def test_a_commit_that_fails_says_so_also_behind_a_deferred_call(database: Database, tenant: Context) -> None:
     def write_twice() -> None:
         with database.session(tenant) as session:
             session.execute(text("create temporary table once(n int unique deferrable initially deferred)"))
             session.execute(text("update calibr.app_user set name = 'x' || name"))
-            session.defer(b"insert into once values ($1::int), ($1)", (1,))
+            session.execute(TWICE)
+            session.defer(b"pg_temp.twice($::int)", (1,))
 
     with pytest.raises(psycopg.errors.UniqueViolation):
         write_twice()
@@ -188,7 +198,7 @@ def test_a_commit_that_fails_says_so_also_behind_a_deferred_statement(database: 
         assert list(session.execute(NAMES).scalars()) == ["Ada", "Bob"]
 
 
-def test_a_connection_that_dies_before_the_last_statement_is_reported_like_any_lost_one(
+def test_a_connection_that_dies_before_the_last_call_is_reported_like_any_lost_one(
     admin_url: ServerUrl, database: Database, tenant: Context
 ) -> None:
     def write_and_lose() -> None:
@@ -197,7 +207,7 @@ def test_a_connection_that_dies_before_the_last_statement_is_reported_like_any_l
             session.execute(text("update calibr.app_user set name = 'x' || name"))
             with psycopg.connect(admin_url.conninfo()) as admin:
                 admin.execute("select pg_terminate_backend(%s, 5000)", [backend])
-            session.defer(b"update calibr.app_user set name = $1::text || name", ("y",))
+            session.defer(b"sec.tenant()", ())
 
     with pytest.raises((OperationalError, psycopg.OperationalError)):
         write_and_lose()

@@ -66,6 +66,38 @@ def test_the_stored_bytes_are_the_canonical_envelope_and_their_hash_is_the_leaf(
     )  # fmt: skip
 
 
+def test_one_event_is_written_like_each_of_several(database: Database, tenant: Context, make_event: MakeEvent) -> None:
+    context = replace(tenant, causation_id=new_uuid())
+    alone, together = make_event("alone"), [make_event("first"), make_event("second")]
+    with database.session(context) as session:
+        emit(session, alone)
+    with database.session(context) as session:
+        emit(session, *together)
+
+    with database.session(tenant) as session:
+        rows = [dict(row._mapping) for row in session.execute(select(event_table).order_by(event_table.c.seq))]
+    assert [row["event_id"] for row in rows] == [event.event_id for event in (alone, *together)]
+    for row, event in zip(rows, (alone, *together), strict=True):
+        told = json.loads(row["body"])
+        columns = {name: str(row[name]) for name in told if name not in ("at", "payload")}
+        assert columns == {name: str(told[name]) for name in columns} | {"aggregate_id": event.aggregate_id}
+        assert f"{row['at']:%Y-%m-%dT%H:%M:%S.%fZ}" == told["at"]
+
+
+def test_who_sees_the_heads_of_all_tenants_does_not_append_to_each(
+    admin_url: ServerUrl, tenant: Context, other_tenant: Context
+) -> None:
+    append = """
+      select calibr.append_event(gen_random_uuid(), 'token', 't1', 'token.revoked', '1.0.0', gen_random_uuid(), null,
+                                 'user:x', now(), '{}')
+    """
+    count = "select count(*) from calibr.event where tenant_id = any(%s)"
+    with psycopg.connect(admin_url.conninfo(), autocommit=True) as superuser:
+        with pytest.raises(psycopg.errors.TooManyRows):
+            superuser.execute(append)
+        assert superuser.execute(count, [[tenant.tenant_id, other_tenant.tenant_id]]).fetchone() == (0,)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
