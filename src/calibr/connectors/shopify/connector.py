@@ -34,6 +34,7 @@ from calibr.connectors.shopify.errors import CallError
 from calibr.connectors.shopify.estimates import Pace, estimate
 from calibr.connectors.shopify.gids import is_short_id
 from calibr.connectors.shopify.health import check
+from calibr.connectors.shopify.list_breaks import BreakGuard
 from calibr.connectors.shopify.list_prices import ListPriceReader, MarketPriceReader
 from calibr.connectors.shopify.list_writes import ListPriceWriter
 from calibr.connectors.shopify.markets import StoreMarkets
@@ -171,7 +172,8 @@ class ShopifyConnector:
             fault = Fault("$.external_id", external_id[:40], "must be the number of a Shopify price list")
             raise Invalid("connector.external_id", f"external id {external_id[:40]!r} {fault.rule}.", faults=(fault,))
         reader = ListPriceReader(self._client, self._markets, self._pool, external_id)
-        writer = ListPriceWriter(self._client, external_id)
+        guard = BreakGuard(self._client, self._markets, external_id)
+        writer = ListPriceWriter(self._client, guard, external_id)
         return ShopifyPriceBook(self._client, reader, writer, lambda: self._pace(UPDATE_FIXED_PRICES))
 
     def read_market_prices(

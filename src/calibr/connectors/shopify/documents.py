@@ -241,10 +241,10 @@ FIXED_PRICES: Final = Document(
 FIXED_PRICES_WITH_BREAKS: Final = Document(
     "CalibrFixedPricesWithBreaks",
     f"""
-    query CalibrFixedPricesWithBreaks($id: ID!, $after: String) {{
+    query CalibrFixedPricesWithBreaks($id: ID!, $query: String, $after: String) {{
       priceList(id: $id) {{
         currency
-        prices(first: 100, after: $after, originType: FIXED) {{
+        prices(first: 100, after: $after, originType: FIXED, query: $query) {{
           nodes {{
             price {_MONEY} compareAtPrice {_MONEY} variant {{ id }}
             quantityPriceBreaks(first: 250) {{ nodes {{ minimumQuantity price {_MONEY} }} }}

@@ -45,8 +45,7 @@ class ListPriceReader:
         return read_batches(self._pool, external_ids, lambda ids: self._read_once(ids, currency, until))
 
     def _read_once(self, ids: Sequence[str], currency: str, until: float) -> dict[str, RemotePrice]:
-        query = " OR ".join(f"variant_id:{external_id}" for external_id in ids)
-        variables = {"id": to_gid(PRICE_LIST, self._price_list), "query": query, "after": None}
+        variables = {"id": to_gid(PRICE_LIST, self._price_list), "query": listing_query(ids), "after": None}
         data = self._client.insist(FIXED_PRICES, variables, rows=FIXED_POINTS, until=until)
         price_list = require_list(self._price_list, data)
         if price_list.get("currency") != currency:
@@ -122,6 +121,11 @@ def require_list(price_list: str, data: Mapping[str, Any]) -> dict[str, Any]:
     if data.get("priceList") is None:
         raise CallError(PRICE_LIST_GONE, f"The store has no price list {price_list} any more.")
     return as_object(data.get("priceList"), "priceList")
+
+
+def listing_query(external_ids: Sequence[str]) -> str:
+    """The search that finds the prices of some listings on a list."""
+    return " OR ".join(f"variant_id:{external_id}" for external_id in external_ids)
 
 
 def read_listed(node: object) -> tuple[str, ShownPrice | Unreadable, dict[str, Any]]:

@@ -15,6 +15,7 @@ from calibr.connectors.shopify.client import ShopifyClient
 from calibr.connectors.shopify.contextual import ShownPrice, in_currency, read_shown
 from calibr.connectors.shopify.documents import UPDATE_FIXED_PRICES
 from calibr.connectors.shopify.gids import PRICE_LIST, VARIANT, from_gid, to_gid
+from calibr.connectors.shopify.list_breaks import BreakGuard
 from calibr.connectors.shopify.money import Unreadable, write_amount
 from calibr.connectors.shopify.outcomes import Complaint, Complaints, judge_row, read_complaints, row_of
 from calibr.connectors.shopify.shapes import as_list, as_object
@@ -34,8 +35,9 @@ _NOT_BEGUN: Final = frozenset({"PRICE_LIST_LOCKED", "LOCKED", "CONFLICT", "THROT
 class ListPriceWriter:
     """Writes fixed prices of one list. Thread-safe."""
 
-    def __init__(self, client: ShopifyClient, price_list: str) -> None:
+    def __init__(self, client: ShopifyClient, guard: BreakGuard, price_list: str) -> None:
         self._client = client
+        self._guard = guard
         self._price_list = price_list
         self._turn = Lock()
 
@@ -47,7 +49,9 @@ class ListPriceWriter:
         # One call after another, whoever calls: Shopify locks a price list while it writes it. A call knows its end.
         for chunk in cut(fit, MAX_ARRAY):
             with self._turn:
-                parts = send_splitting(lambda rows: self._write_rounds(rows, call), chunk)
+                results |= (kept := self._guard.refusals(chunk, until))
+                rest = [write for write in chunk if write.external_id not in kept]
+                parts = send_splitting(lambda rows: self._write_rounds(rows, call), rest) if rest else []
             results |= {result.external_id: result for part in parts for result in part}
         return [results[write.external_id] for write in writes]
 

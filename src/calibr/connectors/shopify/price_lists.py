@@ -30,6 +30,7 @@ from calibr.connectors.shopify.documents import FIXED_PRICES, FIXED_PRICES_WITH_
 from calibr.connectors.shopify.errors import PRICE_LIST_GONE, PROTOCOL, UNAVAILABLE, CallError
 from calibr.connectors.shopify.export import Export
 from calibr.connectors.shopify.gids import PRICE_LIST, VARIANT, from_gid, to_gid
+from calibr.connectors.shopify.list_breaks import BREAKS_POINTS
 from calibr.connectors.shopify.list_prices import read_listed, require_list
 from calibr.connectors.shopify.list_staging import BLOCK, Findings, ListStaging
 from calibr.connectors.shopify.markets import StoreLists, StoreMarkets
@@ -38,7 +39,6 @@ from calibr.connectors.shopify.pages import read_pages
 from calibr.connectors.shopify.shapes import as_count, as_list, as_object
 from calibr.core.ids import new_uuid
 
-BREAKS_POINTS: Final = 150
 FIXED_STAGE: Final = "fixed prices"
 _STAGES: Final[Mapping[str, str]] = {
     bulk.STARTING: "starting the export of price lists",
@@ -111,9 +111,7 @@ class PriceListReader:
     def _fixed_pages(self, price_list: RemotePriceList) -> Iterator[list[dict[str, Any]]]:
         has_breaks = price_list.audience is Audience.COMPANY
         document, points = (FIXED_PRICES_WITH_BREAKS, BREAKS_POINTS) if has_breaks else (FIXED_PRICES, FIXED_POINTS)
-        variables: dict[str, Any] = {"id": to_gid(PRICE_LIST, price_list.external_id)}
-        if not has_breaks:
-            variables["query"] = None
+        variables = {"id": to_gid(PRICE_LIST, price_list.external_id), "query": None}
 
         def find(data: dict[str, Any]) -> object:
             shown = require_list(price_list.external_id, data)

@@ -19,6 +19,8 @@ from calibr.connectors.port.price_lists import (
 )
 from calibr.connectors.shopify import ShopifyConnector
 from calibr.connectors.shopify.config import parse_config
+from calibr.connectors.shopify.errors import PRICE_LIST_GONE
+from calibr.connectors.shopify.list_breaks import QUANTITY_BREAKS
 from calibr.core.errors import Invalid, Upstream
 
 PRODUCTS = 60
@@ -174,6 +176,27 @@ def test_a_list_of_a_company_has_its_own_prices_and_quantity_breaks(
         QuantityBreak(hotel, fixed, 10, 400), QuantityBreak(hotel, fixed, 100, 350),
     ]  # fmt: skip
     assert connector.price_book(hotel).read_prices([fixed], "USD") == {fixed: RemotePrice(fixed, "USD", 500, 750)}
+
+
+def test_a_fixed_price_with_quantity_breaks_is_not_taken_away(merchant: ListShop, connector: ShopifyConnector) -> None:
+    """They would go with it, and it does not matter when they came: the store is asked right before."""
+    guests = merchant.price_list("Guests", "USD")
+    merchant.for_company(guests)
+    broken, plain = [str(45100000000001 + n) for n in range(2)]
+    for variant in (broken, plain):
+        merchant.fix(guests, variant, "5.00")
+    book = connector.price_book(guests)
+    book.read_prices([broken, plain], "USD")
+    merchant.breaks(guests, broken, q10="4.00")
+
+    def take_away(*variants: str) -> list[tuple[WriteOutcome, str | None]]:
+        return outcomes(book.write_prices([write(each, None, currency="USD") for each in variants]))
+
+    assert take_away(broken, plain) == [(REJECTED, QUANTITY_BREAKS), (WRITTEN, None)]
+    told = book.read_prices([broken, plain], "USD")
+    assert (told[broken].relative, told[plain].relative) == (False, True)
+    merchant.delete(guests)
+    assert take_away(broken) == [(RETRY, PRICE_LIST_GONE)]
 
 
 def test_a_list_that_nobody_is_sold_by_has_its_fixed_prices_only(

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from scripted_store import Reply, ScriptedStore, SentCall, answers, breaks, fail
 
 from calibr.connectors.port import PriceWrite, RemotePrice, WriteOutcome, WriteResult
 from calibr.connectors.shopify.client import ShopifyClient
+from calibr.connectors.shopify.list_breaks import BreakGuard
 from calibr.connectors.shopify.list_writes import ROUNDS, ListPriceWriter, judge_fixed, update_variables
 from calibr.core.errors import Invalid
 
@@ -66,10 +67,21 @@ def refuses_rows(**codes: str | None) -> Reply:
     return reply
 
 
+class Unguarded(BreakGuard):
+    """Of a list without quantity breaks: what the guard asks and finds is tested against the sandbox."""
+
+    def __init__(self) -> None:
+        """Needs nothing."""
+
+    def refusals(self, writes: Sequence[PriceWrite], until: float) -> dict[str, WriteResult]:
+        del writes, until
+        return {}
+
+
 @pytest.fixture
 def send(store: ScriptedStore, client: ShopifyClient) -> Write:
     store.on(UPDATE, accepts)
-    writer = ListPriceWriter(client, "7")
+    writer = ListPriceWriter(client, Unguarded(), "7")
     return lambda writes: writer.write(writes, client.throttle.clock() + 5)
 
 
@@ -251,7 +263,7 @@ def test_a_listing_that_comes_twice_is_refused_before_anything_is_sent(store: Sc
 def test_nothing_starts_after_the_deadline(store: ScriptedStore, client: ShopifyClient) -> None:
     store.on(UPDATE, accepts)
 
-    results = ListPriceWriter(client, "7").write([write(1)], client.throttle.clock())
+    results = ListPriceWriter(client, Unguarded(), "7").write([write(1)], client.throttle.clock())
 
     assert outcomes(results) == [(RETRY, "upstream.throttled")]
     assert store.calls == []
