@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 
 from calibr import catalog
-from calibr.connectors.port import Connector
+from calibr.connectors.port import Connector, Progress
 from calibr.connectors.port.price_lists import HasPriceLists
 from calibr.core.errors import Upstream
 from calibr.core.ids import ConnectionId
@@ -33,7 +33,7 @@ def request_price_lists(session: Session, connection_id: ConnectionId) -> None:
 
 
 def read_price_lists(
-    session: OpenSession, connection_id: ConnectionId, connector: Connector, work_dir: Path | None
+    session: OpenSession, connection_id: ConnectionId, connector: Connector, work_dir: Path | None, progress: Progress
 ) -> str | None:
     """Read the lists beside the base prices and take them in; returns why that failed, or None.
 
@@ -47,7 +47,7 @@ def read_price_lists(
         work_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(prefix="lists-", dir=work_dir) as folder:
-            reading = connector.read_price_lists(Path(folder), _tell_nobody)
+            reading = connector.read_price_lists(Path(folder), progress)
             try:
                 with session() as taking_in:
                     read = catalog.record_price_lists(taking_in, connection_id, reading, read_from)
@@ -58,7 +58,3 @@ def read_price_lists(
         return error.message
     log.info("watch.price_lists_read", connection_id=str(connection_id), lists=read.price_lists, prices=read.prices)
     return None
-
-
-def _tell_nobody(_stage: str, _done: int, _total: int | None) -> None:
-    pass

@@ -162,10 +162,10 @@ def due_watches(session: Session, numbers: Mapping[str, Any]) -> dict[Connection
     return found
 
 
-def price_lists_due_at(session: Session, connection_id: ConnectionId) -> datetime | None:
-    """When the price lists of a connection are to be read next."""
-    wanted = select(connection_watch.c.price_lists_next_at).where(connection_watch.c.connection_id == connection_id)
-    return session.execute(wanted).scalar_one_or_none()
+def move_price_lists(session: Session, connection_id: ConnectionId, due_at: datetime, later: datetime) -> bool:
+    """Move the next reading of price lists from `due_at` to `later`; False, and nothing done, if it is not due then."""
+    ours = (connection_watch.c.connection_id == connection_id) & (connection_watch.c.price_lists_next_at == due_at)
+    return session.execute(update(connection_watch).where(ours).values(price_lists_next_at=later)).rowcount == 1
 
 
 def forget_deliveries(session: Session, kept_for: timedelta) -> int:

@@ -3,9 +3,10 @@
 Every look is claimed by moving its time, so that one worker does it; a worker that dies leaves it to the next time.
 """
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -26,7 +27,7 @@ from calibr.inbound.receiving import Readers
 from calibr.inbound.repository import (
     due_watches,
     forget_deliveries,
-    price_lists_due_at,
+    move_price_lists,
     update_watch,
     waiting_requests,
 )
@@ -36,7 +37,8 @@ KEPT_FOR: Final = timedelta(days=30)
 READ_AT_ONCE: Final = 1_000
 TRY_AGAIN_S: Final = 60.0
 PRICE_LISTS_TAKE_S: Final = 900.0
-"""How long a worker has for reading price lists before another one tries."""
+"""How long nothing may be heard of a worker that reads price lists before another one tries."""
+RENEW_S: Final = 60.0
 
 log = structlog.stdlib.get_logger("calibr.inbound")
 
@@ -173,9 +175,10 @@ class Watcher:
 
     def _read_price_lists(self, connection_id: ConnectionId, claimed_until: datetime) -> None:
         """Who asks for a reading while one is under way gets another one."""
+        claim = _Claim(self._session, connection_id, claimed_until)
         connector = self.connector_for(connection_id)
         try:
-            problem = read_price_lists(self._session, connection_id, connector, self.settings.work_dir)
+            problem = read_price_lists(self._session, connection_id, connector, self.settings.work_dir, claim.renew)
         finally:
             connector.close()
         every_s = TRY_AGAIN_S if problem else self.settings.price_lists_every_s
@@ -183,9 +186,8 @@ class Watcher:
             told: dict[str, object] = {"price_lists_problem": problem}
             if problem is None:
                 told["price_lists_read_at"] = session.now
-            if price_lists_due_at(session, connection_id) == claimed_until:
-                told["price_lists_next_at"] = session.now + timedelta(seconds=every_s)
             update_watch(session, connection_id, told)
+            move_price_lists(session, connection_id, claim.until, session.now + timedelta(seconds=every_s))
 
     def _reread(self, connection_id: ConnectionId) -> None:
         """Read a sample of the base prices and record what differs."""
@@ -225,3 +227,23 @@ class Watcher:
 
     def _session(self) -> AbstractContextManager[Session]:
         return self.database.session(self.context, role=Role.WORKER)
+
+
+@dataclass(slots=True)
+class _Claim:
+    """The right of a worker to read the price lists of a connection, for as long as it says that it gets on."""
+
+    session: Callable[[], AbstractContextManager[Session]]
+    connection_id: ConnectionId
+    until: datetime
+    renewed_at: float = field(default_factory=time.monotonic)
+
+    def renew(self, _stage: str, _done: int, _total: int | None) -> None:
+        """Ask for more time, once a minute. Nothing is taken from who has asked for another reading meanwhile."""
+        if time.monotonic() - self.renewed_at < RENEW_S:
+            return
+        self.renewed_at = time.monotonic()
+        with self.session() as session:
+            later = session.now + timedelta(seconds=PRICE_LISTS_TAKE_S)
+            if move_price_lists(session, self.connection_id, self.until, later):
+                self.until = later

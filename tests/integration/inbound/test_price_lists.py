@@ -1,8 +1,10 @@
 """Price lists of a real sandbox store: read, changed, taken back; edits of others on them are found."""
 
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -12,12 +14,19 @@ from sqlalchemy import text
 from storefront import EVERYTHING, Storefront
 
 from calibr import catalog
-from calibr.connectors.port import CatalogFinding
-from calibr.connectors.port.price_lists import Audience, ListedPrice, QuantityBreak, RemoteMarket, RemotePriceList
+from calibr.connectors.port import CatalogFinding, Progress
+from calibr.connectors.port.price_lists import (
+    Audience,
+    ListedPrice,
+    PriceListReading,
+    QuantityBreak,
+    RemoteMarket,
+    RemotePriceList,
+)
 from calibr.core.errors import Upstream
 from calibr.core.ids import PriceListId
 from calibr.db import Role
-from calibr.inbound import due_connections
+from calibr.inbound import due_connections, watching
 from calibr_sandbox.markets.seeds import read_markets, store_markets
 
 RED, BLUE, CUP = 45_100_000_000_001, 45_100_000_000_002, 45_100_000_000_003
@@ -244,6 +253,46 @@ def test_a_store_that_cannot_be_read_says_why_and_is_not_asked_at_once_again(fro
     assert (state["problem"], state["read_at"]) == ("The app lacks read_markets.", None)
     with front.database.session(front.worker, role=Role.WORKER) as session:
         assert due_connections(session, watcher.settings) == {}
+
+
+@pytest.mark.parametrize("asks", [False, True])
+def test_a_long_reading_stays_with_its_worker_and_a_wish_meanwhile_is_kept(
+    front: Storefront, monkeypatch: pytest.MonkeyPatch, *, asks: bool
+) -> None:
+    monkeypatch.setattr(watching, "RENEW_S", 0.0)
+    monkeypatch.setattr(watching, "PRICE_LISTS_TAKE_S", 1.0)
+    seen: list[set[str]] = []
+
+    class Slow:
+        def __init__(self, inner: Any) -> None:  # noqa: ANN401
+            self._inner = inner
+
+        def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+            return getattr(self._inner, name)
+
+        def read_price_lists(self, work_dir: Path, progress: Progress) -> PriceListReading:
+            for done in range(4):
+                time.sleep(0.4)
+                progress("fixed prices", done, None)
+                seen.append(due())
+            if asks:
+                front.team.author.post(f"/v1/connections/{front.connection_id}/price-lists/read", json={})
+                progress("fixed prices", 4, None)
+            reading: PriceListReading = self._inner.read_price_lists(work_dir, progress)
+            return reading
+
+        price_book = read_market_prices = read_price_lists
+
+    watcher = front.watcher(lambda id_: Slow(front.connector(id_)), reread_share_bp=0, public_url=None)
+
+    def due() -> set[str]:
+        with front.database.session(front.worker, role=Role.WORKER) as session:
+            return due_connections(session, watcher.settings).get(front.connection_id, set())
+
+    watcher.run(front.connection_id)
+
+    assert seen == [set()] * 4
+    assert due() == ({"price_lists"} if asks else set())
 
 
 @dataclass
