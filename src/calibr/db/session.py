@@ -53,6 +53,7 @@ class Session:
     def __init__(self, connection: Connection, context: Context, now: datetime, again: Again | None = None) -> None:
         """Only `transaction` calls this."""
         self._connection = connection
+        self._driver = driver_connection(connection)
         self._deferred: list[Deferred] = []
         self.context = context
         self.now = now
@@ -84,7 +85,8 @@ class Session:
     @property
     def raw(self) -> psycopg.Connection:
         """The driver's connection, inside the same transaction."""
-        return driver_connection(self.connection)
+        self._send()
+        return self._driver
 
     def execute(self, statement: Executable, parameters: Parameters = None) -> CursorResult[Any]:
         """Run a statement, `text()` or an expression. A list of parameters runs it once for each."""
@@ -102,7 +104,7 @@ class Session:
 
     def _send(self) -> None:
         if self._deferred:
-            RawCursor(driver_connection(self._connection)).execute(*self._taken())
+            RawCursor(self._driver).execute(*self._taken())
 
     def _taken(self) -> tuple[bytes, list[Any]]:
         """One statement of all that was deferred, and its parameters. PostgreSQL works from left to right."""
@@ -110,9 +112,13 @@ class Session:
         return _selecting(tuple([call for call, _ in deferred])), [value for _, values in deferred for value in values]
 
     def commit(self) -> None:
-        """Only `transaction` calls this. What was deferred goes together with COMMIT; without any, it is not for us."""
+        """Only `transaction` calls this. What was deferred goes together with COMMIT."""
         if self._deferred:
-            _commit_after(driver_connection(self._connection), *self._taken())
+            _commit_after(self._driver, *self._taken())
+        if self._connection.in_transaction():
+            self._connection.commit()  # sends nothing where the transaction is over already
+        else:
+            self._driver.commit()
 
     def copy_in(self, statement: str, chunks: Iterable[bytes]) -> int:
         """Feed `COPY ... FROM STDIN` and return the number of rows.
@@ -163,12 +169,15 @@ def driver_connection(connection: Connection) -> psycopg.Connection:
 @contextmanager
 def transaction(connection: Connection, entry: Entry) -> Iterator[Session]:
     """Open a transaction as the tenant of `entry`; commit at the end, roll back when anything raises."""
-    with connection.begin() as running:
+    try:
         session = _enter(connection, entry)
         yield session
         session.run_hooks()
         session.commit()
-        running.commit()  # sends nothing where the transaction is over already
+    except BaseException:
+        # SQLAlchemy has a transaction if it was asked to run anything; it is the one that notices a lost connection.
+        (connection.get_transaction() or connection.begin()).rollback()
+        raise
 
 
 def _enter(connection: Connection, entry: Entry) -> Session:

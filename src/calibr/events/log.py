@@ -110,18 +110,15 @@ def _append_stories(session: Session, rows: list[tuple[Event, bytes]]) -> None:
 
 
 def _append(session: Session, rows: list[tuple[Event, bytes]], correlation_id: UUID) -> None:
-    columns = (
-        [event.event_id for event, _ in rows],
-        [event.aggregate_type for event, _ in rows],
-        [event.aggregate_id for event, _ in rows],
-        [event.type for event, _ in rows],
-        [event.schema_version for event, _ in rows],
-    )
-    bodies = [body for _, body in rows]
     context = session.context
     shared = (correlation_id, context.causation_id, context.actor, session.now)
     if len(rows) == 1:
-        session.defer(_APPEND_ONE, (*(column[0] for column in columns), *shared, bodies[0]))
+        session.defer(_APPEND_ONE, (*_columns(rows[0][0]), *shared, rows[0][1]))
     else:
-        session.raw.execute(_APPEND, (*columns, *shared, bodies))
+        columns = map(list, zip(*(_columns(event) for event, _ in rows), strict=True))
+        session.raw.execute(_APPEND, (*columns, *shared, [body for _, body in rows]))
     session.has_news = True
+
+
+def _columns(event: Event) -> tuple[UUID, str, str, str, str]:
+    return event.event_id, event.aggregate_type, event.aggregate_id, event.type, event.schema_version
