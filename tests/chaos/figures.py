@@ -35,7 +35,7 @@ RUNS = (
     ),
     Run("rollback", ("--items", "4000", "--kill", "20", "--zombies", "2", "--seed", "5", "--rollback")),
     Run("market", ("--items", "5000", "--kill", "20", "--zombies", "3", "--seed", "7", "--market", "--rollback")),
-    Run("files", ("--items", "20000", "--kill", "40", "--zombies", "5", "--seed", "6", "--path", "bulk")),
+    Run("files", ("--items", "40000", "--kill", "40", "--zombies", "5", "--seed", "6", "--path", "bulk")),
     Run("large", ("--items", "100000", "--kill", "200", "--zombies", "20", "--seed", "1")),
 )
 

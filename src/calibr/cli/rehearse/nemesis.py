@@ -141,12 +141,15 @@ class Nemesis:
         """One kill or stop at a time, and the next one only once the work has gone on."""
         if killed_at or not share:
             return killed_at
+        # Zombies first, as there are few: where many items are done at once, kills are due all the time.
+        is_due = self.harm.zombies < self.zombies and share >= SPREAD * (self.harm.zombies + 0.5) / self.zombies
+        if is_due and self.crew.stop_one(chance):
+            self.harm.zombies += 1
+            return 0.0
         if self.harm.kills < self.kills and share >= SPREAD * self.harm.kills / self.kills:
             self.crew.kill(chance)
             self.harm.kills += 1
             return now
-        if self.harm.zombies < self.zombies and share >= SPREAD * (self.harm.zombies + 0.5) / self.zombies:
-            self.harm.zombies += self.crew.stop_one(chance)
         return 0.0
 
     def _look(self) -> tuple[str, int, int, int]:
