@@ -57,6 +57,7 @@ from calibr.catalog.reads_plan import (
 )
 from calibr.catalog.renormalize import renormalize
 from calibr.catalog.repository import find_syncs
+from calibr.catalog.repository_budgets import forget_old_budgets
 from calibr.catalog.repository_observed import listings_by_group, sample_listings
 from calibr.catalog.repository_prices import GovernedPrice, adopt_price, governed_prices, record_prices
 from calibr.catalog.service import (
@@ -117,6 +118,7 @@ __all__ = [
     "fail_sync",
     "find_syncs",
     "fixed_prices",
+    "forget_old_budgets",
     "get_connection",
     "get_product",
     "get_sync",

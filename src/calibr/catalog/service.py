@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from calibr.catalog import repository
+from calibr.catalog.budgets import Budgets
 from calibr.catalog.connection_states import DISABLE, ENABLE, FAIL, PROVE, UNINSTALL, ConnectionState
 from calibr.catalog.connection_steps import require_open, require_usable, take_step
 from calibr.catalog.grants import ISSUED, GrantKeeper
@@ -13,6 +14,7 @@ from calibr.catalog.reads import get_connection
 from calibr.catalog.repository_grants import end_issued, find_secrets_revision, lock_grant, upsert_secrets
 from calibr.catalog.repository_readings import find_watermark
 from calibr.connectors.port import Connector, ConnectorFactory, Health
+from calibr.connectors.port.budget import SharesBudget
 from calibr.connectors.port.credentials import AsksForConsent, KeepsCredentials
 from calibr.core.errors import Conflict, Fault, Invalid
 from calibr.core.ids import ConnectionId, new_uuid
@@ -99,6 +101,8 @@ def open_connector(
     if isinstance(connector, KeepsCredentials):
         revision = find_secrets_revision(session, connection_id)
         connector.use_keeper(GrantKeeper(session.again, connection_id, vault, revision, any_state))
+    if isinstance(connector, SharesBudget):
+        connector.use_budget(Budgets(session.again))
     return connector
 
 

@@ -83,6 +83,15 @@ consent_attempt = Table(
     Column("used_at", _AT),
 )
 
+store_budget = Table(
+    "store_budget",
+    metadata,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("account", Text, primary_key=True),
+    Column("state", JSONB),
+    Column("changed_at", _AT, nullable=False),
+)
+
 price_list = Table(
     "price_list",
     metadata,

@@ -172,6 +172,7 @@ class Jobs:
             delivery.ensure_projections(session, self.subscribers.projections.values())
             access.forget_old_keys(session)
             delivery.forget_old_messages(session)
+            catalog.forget_old_budgets(session)
         self._watcher(job.tenant_id).keep_house()
 
     def _count_items(self, state: ItemState, number: int) -> None:

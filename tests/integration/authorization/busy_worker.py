@@ -1,32 +1,23 @@
 """A worker process that calls its store from several threads for some seconds, and tells what went wrong.
 
-`python busy_worker.py '<JSON>'` with the login to the database, the master key, tenant, connection and seconds.
+`python busy_worker.py '<JSON of a Post>' <seconds>`
 """
 
 import json
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from uuid import UUID
+from pathlib import Path
 
-from calibr.catalog import open_connector
-from calibr.connectors.shopify import create
-from calibr.core.ids import ConnectionId, TenantId
-from calibr.db import Context, Database, Role, ServerUrl
-from calibr.vault import Vault
+sys.path.insert(0, str(Path(__file__).parents[2] / "support"))
+from worker_process import Post
 
 THREADS = 4
 
 
 def main() -> None:
-    url, key, tenant, connection, seconds = json.loads(sys.argv[1])
-    database = Database.connect(ServerUrl.parse(url), key.encode(), roles=(Role.WORKER,))
-    worker = Context(TenantId(UUID(tenant)), "system:worker", UUID(connection))
-    with database.session(worker, role=Role.WORKER) as session:
-        factory = {"shopify": partial(create, allow_loopback=True)}
-        connector = open_connector(session, ConnectionId(UUID(connection)), Vault(key.encode()), factory)
-    until = time.monotonic() + seconds
+    connector = Post.of_this_process().open()
+    until = time.monotonic() + float(sys.argv[2])
 
     def call(_thread: int) -> tuple[int, list[str]]:
         calls, problems = 0, []

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import httpx2
 import pytest
 from merchants import CONSENT, Merchant
 from rest import Team
+from worker_process import Post
 
 from calibr.db import Database, ServerUrl
 from calibr_sandbox.catalog_writer import create_shop
@@ -38,9 +38,8 @@ def test_processes_that_meet_the_end_of_a_token_again_and_again_go_on(
     connection = hasty.connect(CONSENT)
     while hasty.state(connection) == "pending":  # a code may be over before it is redeemed
         httpx2.get(hasty.consent(connection), trust_env=False)
-    tenant = str(hasty.team.principal.tenant_id)
-    task = [admin_url.uri(), master_key.decode(), tenant, connection["id"], SECONDS]
-    command = [sys.executable, str(Path(__file__).with_name("busy_worker.py")), json.dumps(task)]
+    post = Post(admin_url.uri(), master_key.decode(), str(hasty.team.principal.tenant_id), connection["id"])
+    command = post.command(Path(__file__).with_name("busy_worker.py"), SECONDS)
 
     workers = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(PROCESSES)]
     told = [worker.communicate(timeout=120) for worker in workers]

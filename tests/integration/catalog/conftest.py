@@ -11,6 +11,7 @@ from calibr.db import Context, Database
 from calibr.vault import Vault
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2] / "support"))
 
 from catalog_shop import Item, Shop, Store
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from calibr.connectors.shopify.client import CALL_S
 from calibr.connectors.shopify.config import parse_config
 from calibr.connectors.shopify.connector import KIND, ShopifyConnector
+from calibr.connectors.shopify.throttle import CALL_S
 from calibr.connectors.shopify.webhooks import ShopifyWebhooks
 from calibr.core.errors import Fault, Invalid
 

@@ -25,13 +25,12 @@ from calibr.connectors.shopify.errors import (
     ThrottledError,
     TokenRefusedError,
 )
-from calibr.connectors.shopify.throttle import Clock, Throttle
+from calibr.connectors.shopify.throttle import CALL_S, Clock, Throttle
 from calibr.connectors.shopify.tokens import Held, Tokens
 
 MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
 READ_ATTEMPTS: Final = 4
 LONGEST_RETRY_WAIT_S: Final = 5.0
-CALL_S: Final = 80.0
 
 
 @dataclass(frozen=True, slots=True)

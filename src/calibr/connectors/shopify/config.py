@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -41,6 +42,12 @@ class StoreConfig:
     def method(self) -> AuthMethod:
         """How this connection comes by its token."""
         return AuthMethod.TOKEN if self.app is None else self.app.method
+
+    @property
+    def caller(self) -> str:
+        """Whom the store counts points for, an app in a shop, as a digest: a pasted token does not say which app's."""
+        app = f"token {self.access_token}" if self.app is None else f"app {self.app.client_id}"
+        return sha256(f"{self.shop_url} {app}".encode()).hexdigest()
 
     @property
     def endpoint(self) -> str:

@@ -20,6 +20,7 @@ from calibr.connectors.port import (
     RemotePrice,
     WriteResult,
 )
+from calibr.connectors.port.budget import BudgetKeeper
 from calibr.connectors.port.credentials import CredentialKeeper, Issued
 from calibr.connectors.port.price_lists import PriceBook, PriceListReading
 from calibr.connectors.port.reading import ReadingLog, Unnoted
@@ -27,7 +28,7 @@ from calibr.connectors.port.webhooks import RemoteWebhook
 from calibr.connectors.shopify.bucket import BucketView
 from calibr.connectors.shopify.bulk_write import BulkPriceWriter
 from calibr.connectors.shopify.catalog import CatalogReader
-from calibr.connectors.shopify.client import CALL_S, CallTimes, ShopifyClient
+from calibr.connectors.shopify.client import CallTimes, ShopifyClient
 from calibr.connectors.shopify.config import StoreConfig
 from calibr.connectors.shopify.documents import UPDATE_FIXED_PRICES, UPDATE_PRICES, Document
 from calibr.connectors.shopify.errors import CallError
@@ -44,7 +45,7 @@ from calibr.connectors.shopify.price_book import ShopifyPriceBook
 from calibr.connectors.shopify.price_lists import PriceListReader
 from calibr.connectors.shopify.prices import PriceReader, ShopCurrency
 from calibr.connectors.shopify.subscriptions import list_webhooks, subscribe_webhook
-from calibr.connectors.shopify.throttle import Throttle
+from calibr.connectors.shopify.throttle import CALL_S, Throttle
 from calibr.connectors.shopify.tokens import Tokens
 from calibr.connectors.shopify.writes import PriceWriter
 from calibr.core.errors import Fault, Invalid
@@ -76,7 +77,7 @@ class ShopifyConnector:
         self.request_timeout_s: float = times.call_s
         # Rows without a turn in this time come back as RETRY.
         self._send_window_s = times.send_window_s
-        self._throttle = Throttle()
+        self._throttle = Throttle(call_s=times.call_s)
         self._config = config
         self._oauth = None if config.app is None else OAuth(config, config.app, transport=transport)
         self._tokens = Tokens(config, self._oauth)
@@ -101,6 +102,10 @@ class ShopifyConnector:
     def use_keeper(self, keeper: CredentialKeeper) -> None:
         """Take access tokens from `keeper`, which shares them with all other processes."""
         self._tokens.use_keeper(keeper)
+
+    def use_budget(self, keeper: BudgetKeeper) -> None:
+        """Share the store's rate limit with all processes that call it as the same app."""
+        self._throttle.use_budget(keeper, self._config.caller)
 
     @property
     def needs_consent(self) -> bool:

@@ -1,134 +1,96 @@
-"""The throttle against a simulated store: the discrete events of calls, latencies and refunds, no real time."""
+"""The bucket that processes share, against a simulated store and by itself."""
 
-import heapq
-import math
+import json
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import pytest
+from callers import Simulation, StoreBucket
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from calibr.connectors.shopify.bucket import FOREVER, Bucket, Reservation
+from calibr.connectors.shopify.bucket import Asked, Bucket, Ended, Exchange, Reservation, Turn
 from calibr.connectors.shopify.errors import CostReport
 
 
-@dataclass
-class StoreBucket:
-    """The store's side: whole points in answers, refund of what a call did not use."""
-
-    maximum: int
-    rate: int
-    level: float = 0.0
-    at: float = 0.0
-
-    def refill(self, now: float) -> None:
-        self.level = min(self.level + (now - self.at) * self.rate, self.maximum)
-        self.at = now
-
-    def start(self, requested: int, now: float) -> bool:
-        self.refill(now)
-        if requested > self.level:
-            return False
-        self.level -= requested
-        return True
-
-    def finish(self, requested: int, actual: int | None, now: float) -> CostReport:
-        self.refill(now)
-        if actual is not None:
-            self.level = min(self.level + requested - actual, self.maximum)
-        return CostReport(requested, actual, self.maximum, math.floor(self.level), self.rate)
-
-
-@dataclass
-class Simulation:
-    """Workers that always have a next call. `latency()` is drawn for the way there, the work and the way back."""
-
-    store: StoreBucket
-    workers: int
-    latency: Callable[[], float]
-    requested: Callable[[], int]
-    actual: Callable[[int], int]
-    bucket: Bucket = field(default_factory=Bucket)
-    spent: int = 0
-    calls: int = 0
-    throttled: int = 0
-
-    def run(self, seconds: float) -> None:
-        self._events: list[tuple[float, int, Callable[[float], None]]] = []
-        self._waiting = [self.requested() for _ in range(self.workers)]
-        self._ids = iter(range(10**9))
-        self._look_at = math.inf
-        self._at(0.0, self._grant)
-        while self._events[0][0] < seconds:
-            now, _, act = heapq.heappop(self._events)
-            act(now)
-
-    def _at(self, when: float, act: Callable[[float], None]) -> None:
-        heapq.heappush(self._events, (when, next(self._ids), act))
-
-    def _grant(self, now: float) -> None:
-        while self._waiting:
-            wait = self.bucket.wait_for(self._waiting[0], now)
-            if wait >= FOREVER:
-                return
-            if wait > 0:
-                self._plan(now + wait)
-                return
-            cost = self._waiting.pop(0)
-            self._send(self.bucket.take(cost, now), cost, now)
-
-    def _plan(self, when: float) -> None:
-        """Look again at `when`; a later look that is already planned becomes superfluous, an earlier one suffices."""
-        if when < self._look_at:
-            self._look_at = when
-            self._at(when, self._look)
-
-    def _look(self, now: float) -> None:
-        if now == self._look_at:
-            self._look_at = math.inf
-            self._grant(now)
-
-    def _send(self, held: Reservation, cost: int, now: float) -> None:
-        def arrive(at: float) -> None:
-            started = self.store.start(cost, at)
-            self._at(at + self.latency(), lambda done: finish(done, started=started))
-
-        def finish(at: float, *, started: bool) -> None:
-            actual = self.actual(cost) if started else None
-            report = self.store.finish(cost, actual, at)
-            self._at(at + self.latency(), lambda back: returned(back, report))
-
-        def returned(at: float, report: CostReport) -> None:
-            self.calls += 1
-            if report.actual is None:
-                self.throttled += 1
-                self.bucket.refuse(held, report, at)
-                self._waiting.insert(0, cost)
-            else:
-                self.spent += report.actual
-                self.bucket.settle(held, report, at)
-                self._waiting.append(self.requested())
-            self._grant(at)
-
-        self._at(now + self.latency(), arrive)
-
-
+@pytest.mark.parametrize("processes", [1, 2, 5])
 @pytest.mark.parametrize(("maximum", "rate"), [(2_000, 100), (20_000, 1_000)])
 @pytest.mark.parametrize("refund", [0.0, 0.5])
-def test_uses_the_whole_rate_and_is_hardly_ever_throttled(maximum: int, rate: int, refund: float) -> None:
+def test_uses_the_whole_rate_and_is_hardly_ever_throttled(
+    processes: int, maximum: int, rate: int, refund: float
+) -> None:
     rng = random.Random(11)  # noqa: S311 - repeatable on purpose
     simulation = Simulation(
         StoreBucket(maximum, rate),
-        workers=64,
+        workers=64 // processes,
         latency=lambda: rng.uniform(0.01, 0.2),
         requested=lambda: rng.choice((10, 11, 20, 60)),
         actual=lambda cost: round(cost * (1 - refund)),
+        processes=processes,
     )
 
-    simulation.run(60.0)
+    simulation.run(120.0)
 
-    assert simulation.spent >= 0.97 * rate * 60.0
+    assert simulation.spent >= 0.97 * rate * 120.0
     assert simulation.throttled < 0.01 * simulation.calls
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 2**32), processes=st.integers(2, 6), workers=st.integers(4, 32),
+    longest=st.floats(0.02, 0.3), level=st.integers(0, 2_000), refund=st.sampled_from((0.0, 0.2, 0.7)),
+)  # fmt: skip
+def test_processes_in_any_order_share_a_bucket_without_loss(
+    seed: int, processes: int, workers: int, longest: float, level: int, refund: float
+) -> None:
+    rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
+    simulation = Simulation(
+        StoreBucket(2_000, 100, level=level),
+        workers,
+        latency=lambda: rng.uniform(0.005, longest),
+        requested=lambda: rng.choice((10, 11, 20, 60)),
+        actual=lambda cost: round(cost * (1 - refund)),
+        processes=processes,
+    )
+
+    simulation.run(120.0)
+
+    assert simulation.spent >= 0.97 * 100 * 120.0
+    assert simulation.throttled <= 0.01 * simulation.calls
+
+
+def test_dear_calls_of_one_process_are_not_overtaken_by_cheap_ones_of_another_for_ever() -> None:
+    rng = random.Random(5)  # noqa: S311 - repeatable on purpose
+    simulation = Simulation(
+        StoreBucket(2_000, 100), 16, lambda: rng.uniform(0.01, 0.1), lambda: 10, lambda cost: cost, processes=2
+    )
+    dear, cheap = simulation.all
+    dear.line = [60] * 16
+
+    simulation.run(30.0)
+
+    assert 60 not in dear.line
+    assert cheap.served > 500
+
+
+def test_the_points_of_a_process_that_dies_come_back() -> None:
+    rng = random.Random(7)  # noqa: S311 - repeatable on purpose
+    simulation = Simulation(
+        StoreBucket(2_000, 100), 32, lambda: rng.uniform(0.05, 0.2), lambda: 60, lambda cost: cost, processes=2
+    )
+    simulation.run(20.0)
+    dead, alive = simulation.all
+    simulation.kill(dead)
+    held = Bucket.of(_json(simulation.state)).holders[dead.name].points
+    simulation.run(30.0)
+    before, throttled = simulation.spent, simulation.throttled
+
+    simulation.run(90.0)
+
+    assert held > 0
+    assert dead.name not in Bucket.of(_json(simulation.state)).holders
+    assert simulation.spent - before >= 0.97 * 100 * 60
+    assert alive.served > dead.served
+    assert simulation.throttled == throttled
 
 
 def test_a_full_bucket_is_spent_at_once_after_the_first_answer() -> None:
@@ -146,7 +108,8 @@ def test_a_full_bucket_is_spent_at_once_after_the_first_answer() -> None:
     assert simulation.throttled == 0
 
 
-def test_another_client_of_the_same_store_is_noticed() -> None:
+@pytest.mark.parametrize("processes", [1, 3])
+def test_another_client_of_the_same_store_is_noticed(processes: int) -> None:
     rng = random.Random(3)  # noqa: S311 - repeatable on purpose
     store = StoreBucket(2_000, 100, level=2_000)
 
@@ -155,89 +118,205 @@ def test_another_client_of_the_same_store_is_noticed() -> None:
             store.level -= 100
         return 60
 
-    simulation = Simulation(store, 8, lambda: rng.uniform(0.05, 0.2), cost_while_somebody_else_calls, lambda cost: cost)
+    simulation = Simulation(
+        store, 8, lambda: rng.uniform(0.05, 0.2), cost_while_somebody_else_calls, lambda cost: cost, processes
+    )
     simulation.run(120.0)
 
     assert simulation.throttled < 0.1 * simulation.calls
 
 
-def test_before_the_first_answer_one_call_goes_alone() -> None:
-    bucket = Bucket()
+class Caller:
+    """One process that speaks with a bucket."""
 
-    assert bucket.wait_for(10, 0.0) == 0
-    held = bucket.take(10, 0.0)
+    def __init__(self, bucket: Bucket, name: str = "p") -> None:
+        self.bucket = bucket
+        self.name = name
+        self.points = 0
+        self.calls = 0
 
-    assert bucket.wait_for(10, 5.0) == FOREVER
-    bucket.settle(held, CostReport(10, 10, 2_000, 1_990, 100), 6.0)
-    assert bucket.wait_for(1_000, 6.0) == 0
+    def ask(self, cost: int, now: float, left_s: float = 1e9) -> Turn | None:
+        said = Exchange(self.name, self.points, self.calls, 100.0, asked=(Asked(cost, left_s),))
+        given = self.bucket.exchange(said, now).given
+        if given and given[0].held:
+            self.points += cost
+            self.calls += 1
+        return given[0] if given else None
+
+    def take(self, cost: int, now: float) -> Reservation:
+        turn = self.ask(cost, now)
+        assert turn is not None
+        assert turn.held is not None
+        return turn.held
+
+    def end(self, ended: Ended, now: float) -> None:
+        self.points -= ended.held.cost
+        self.calls -= 1
+        self.bucket.exchange(Exchange(self.name, self.points, self.calls, 100.0, ended=(ended,)), now)
+
+    def would_wait(self, cost: int, now: float) -> float:
+        """How long a call would have to wait, without booking it."""
+        other = Bucket.of(self.bucket.as_state())
+        turn = Caller(other, "curious").ask(cost, now)
+        assert turn is not None
+        return turn.wait_s
+
+
+def known(available: int, rate: int = 100) -> Caller:
+    caller = Caller(Bucket())
+    caller.end(Ended(caller.take(0, 0.0), 0, CostReport(0, 0, 2_000, available, rate)), 0.0)
+    return caller
+
+
+def test_before_the_first_answer_one_call_of_each_process_goes_alone() -> None:
+    caller = Caller(Bucket())
+
+    held = caller.take(10, 0.0)
+
+    assert caller.ask(10, 5.0) is None
+    assert Caller(caller.bucket, "q").ask(10, 5.0) == Turn(0.0, Reservation(10, 0))
+    caller.end(Ended(held, 10, CostReport(10, 10, 2_000, 1_990, 100)), 6.0)
+    assert caller.would_wait(1_000, 6.0) == 0
 
 
 def test_a_call_without_an_answer_counts_as_spent() -> None:
-    bucket = _known(Bucket(), available=100)
+    caller = known(100)
 
-    bucket.settle(bucket.take(100, 0.0), None, 0.0)
+    caller.end(Ended(caller.take(100, 0.0), 100), 0.0)
 
-    assert bucket.wait_for(50, 0.0) == pytest.approx(0.5)
+    assert caller.would_wait(50, 0.0) == pytest.approx(0.5)
 
 
 def test_a_call_that_never_left_costs_nothing() -> None:
-    bucket = _known(Bucket(), available=100)
+    caller = known(100)
 
-    bucket.cancel(bucket.take(100, 0.0), 0.0)
+    caller.end(Ended(caller.take(100, 0.0), 0), 0.0)
 
-    assert bucket.wait_for(100, 0.0) == 0
+    assert caller.would_wait(100, 0.0) == 0
 
 
-def test_waits_for_exactly_the_missing_points() -> None:
-    bucket = _known(Bucket(), available=40)
+def test_waits_for_exactly_the_missing_points_behind_all_that_is_booked() -> None:
+    caller = known(40)
 
-    assert bucket.wait_for(100, 0.0) == pytest.approx(0.6)
-    assert bucket.wait_for(100, 0.6) == 0
+    assert caller.ask(100, 0.0) == Turn(pytest.approx(0.6), Reservation(100, 0))
+    assert Caller(caller.bucket, "q").ask(50, 0.0) == Turn(pytest.approx(1.1), Reservation(50, 0))
+
+
+def test_what_cannot_be_there_in_time_is_not_booked() -> None:
+    caller = known(0)
+
+    turn = caller.ask(100, 0.0, left_s=0.9)
+
+    assert turn == Turn(1.0, None)
+    assert caller.would_wait(10, 0.0) == pytest.approx(0.1)
+
+
+def test_what_starts_much_later_than_the_first_is_left_to_others() -> None:
+    caller = known(0)
+    asked = tuple(Asked(5, 60.0) for _ in range(10))
+
+    turns = caller.bucket.exchange(Exchange("p", 0, 0, 100.0, asked=asked), 0.0)
+
+    assert [turn.wait_s for turn in turns.given] == pytest.approx([0.05, 0.1, 0.15])
+
+
+def test_points_that_come_back_bring_what_is_booked_forward() -> None:
+    caller = known(100)
+    held = caller.take(100, 0.0)
+    caller.take(50, 0.0)
+
+    said = Exchange("p", 50, 1, 100.0, ended=(Ended(held, 0),))
+
+    assert caller.bucket.exchange(said, 0.0).paid_in_s == 0
 
 
 def test_a_call_dearer_than_the_bucket_is_left_to_the_store() -> None:
-    bucket = _known(Bucket(), available=2_000)
-
-    assert bucket.wait_for(5_000, 0.0) == 0
+    assert known(2_000).would_wait(5_000, 0.0) == 0
 
 
 def test_refusals_in_a_row_wait_longer_each_time_and_an_answer_ends_that() -> None:
-    bucket = _known(Bucket(), available=1_000)
+    caller = known(1_000)
     full = CostReport(10, None, 2_000, 1_000, 100)
     waits = []
     now = 0.0
     for _ in range(4):
-        held = bucket.take(10, now)
-        bucket.refuse(held, full, now)
-        waits.append(bucket.wait_for(10, now))
+        caller.end(Ended(caller.take(10, now), 0, full, refused=True), now)
+        waits.append(caller.would_wait(10, now))
         now += waits[-1]
 
     assert waits == pytest.approx([0.05, 0.1, 0.2, 0.4])
-    bucket.settle(bucket.take(10, now), CostReport(10, 10, 2_000, 1_000, 100), now)
-    bucket.refuse(bucket.take(10, now), full, now)
-    assert bucket.wait_for(10, now) == pytest.approx(0.05)
+    caller.end(Ended(caller.take(10, now), 10, CostReport(10, 10, 2_000, 1_000, 100)), now)
+    caller.end(Ended(caller.take(10, now), 0, full, refused=True), now)
+    assert caller.would_wait(10, now) == pytest.approx(0.05)
 
 
-def test_an_answer_older_than_other_calls_does_not_give_their_points_back() -> None:
-    bucket = _known(Bucket(), available=100)
-    early, late = bucket.take(10, 0.0), bucket.take(80, 0.0)
+def test_an_answer_older_than_calls_of_another_process_does_not_give_their_points_back() -> None:
+    caller = known(100)
+    other = Caller(caller.bucket, "q")
+    early, late = caller.take(10, 0.0), other.take(80, 0.0)
 
-    bucket.settle(late, CostReport(80, 80, 2_000, 10, 100), 0.0)
-    bucket.settle(early, CostReport(10, 10, 2_000, 90, 100), 0.0)
+    other.end(Ended(late, 80, CostReport(80, 80, 2_000, 10, 100)), 0.0)
+    caller.end(Ended(early, 10, CostReport(10, 10, 2_000, 90, 100)), 0.0)
 
-    assert bucket.view(0.0).available == 10
+    assert caller.bucket.view(0.0).available == 10
+
+
+def test_an_answer_that_is_told_late_counts_with_what_was_restored_since() -> None:
+    caller = known(0)
+
+    caller.end(Ended(caller.take(0, 5.0), 0, CostReport(0, 0, 2_000, 300, 100), age_s=2.0), 5.0)
+
+    assert caller.bucket.view(5.0).available == 500
+
+
+def test_what_is_booked_and_not_sent_is_not_in_an_answer_yet() -> None:
+    caller = known(100)
+    sent = caller.take(100, 0.0)
+    caller.take(50, 0.0)
+
+    caller.end(Ended(sent, 100, CostReport(100, 100, 2_000, 0, 100)), 0.0)
+
+    assert caller.would_wait(10, 0.0) == pytest.approx(0.6)
+
+
+def test_a_process_that_is_gone_holds_nothing_and_an_answer_gives_its_points_back() -> None:
+    caller = known(2_000)
+    gone = Caller(caller.bucket, "gone")
+    gone.take(500, 0.0)
+    unsent = CostReport(10, 10, 2_000, 1_990, 100)
+
+    caller.end(Ended(caller.take(10, 99.0), 10, unsent), 99.0)
+    assert "gone" in caller.bucket.holders
+    caller.bucket.level = 0.0
+    caller.end(Ended(caller.take(10, 100.0), 10, unsent), 100.0)
+    caller.end(Ended(caller.take(10, 100.0), 10, unsent), 100.0)
+
+    assert "gone" not in caller.bucket.holders
+    assert caller.bucket.view(100.0).available == 1_990
+
+
+def test_a_clock_that_is_set_back_stops_nobody() -> None:
+    caller = known(0)
+    now = 1_000.0
+    caller.end(Ended(caller.take(10, now), 0, CostReport(10, None, 2_000, 0, 100), refused=True), now)
+
+    assert caller.would_wait(10, now - 900) == pytest.approx(0.1)
 
 
 def test_follows_a_rate_that_the_store_changes() -> None:
-    bucket = _known(Bucket(), available=0)
+    caller = known(0)
 
-    bucket.settle(bucket.take(10, 1.0), CostReport(10, 10, 1_000, 0, 50), 1.0)
+    caller.end(Ended(caller.take(10, 1.0), 10, CostReport(10, 10, 1_000, 0, 50)), 1.0)
 
-    view = bucket.view(1.0)
+    view = caller.bucket.view(1.0)
     assert (view.maximum, view.restore_rate) == (1_000, 50)
-    assert bucket.wait_for(50, 1.0) == pytest.approx(1.0)
+    assert caller.would_wait(50, 1.0) == pytest.approx(1.0)
 
 
-def _known(bucket: Bucket, *, available: int) -> Bucket:
-    bucket.settle(bucket.take(0, 0.0), CostReport(0, 0, 2_000, available, 100), 0.0)
-    return bucket
+@pytest.mark.parametrize("state", [None, {}, {"version": 0, "level": 3}])
+def test_a_state_of_another_version_is_an_unknown_bucket(state: object) -> None:
+    assert Bucket.of(state) == Bucket()
+
+
+def _json(text: str) -> object:
+    return json.loads(text)
