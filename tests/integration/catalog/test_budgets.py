@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -14,12 +15,13 @@ from calibr.catalog import forget_old_budgets
 from calibr.catalog.budgets import Budgets
 from calibr.catalog.repository_budgets import lock_budget
 from calibr.connectors.port.budget import BudgetState
-from calibr.connectors.shopify.errors import CostReport
+from calibr.connectors.shopify.errors import CostReport, ThrottledError
 from calibr.connectors.shopify.throttle import Throttle
 from calibr.core.errors import Unavailable
 from calibr.db import Context, Database, Role
 
 ACCOUNT = "app at store"
+ANSWER = CostReport(10, 10, 2_000, 1_000, 100)
 ROWS = text("select account, state from calibr.store_budget order by account")
 AGE = text("update calibr.store_budget set changed_at = now() - interval '25 hours' where account = :account")
 
@@ -32,6 +34,18 @@ def budgets_of(database: Database, tenant: Context, role: Role = Role.WORKER) ->
 def rows(database: Database, tenant: Context) -> list[tuple[str, object]]:
     with database.session(tenant) as session:
         return [tuple(row) for row in session.execute(ROWS)]
+
+
+def shared(database: Database, tenant: Context) -> Throttle:
+    throttle = Throttle()
+    throttle.use_budget(budgets_of(database, tenant), ACCOUNT)
+    return throttle
+
+
+def state(database: Database, tenant: Context) -> dict[str, Any]:
+    (kept,) = [state for _, state in rows(database, tenant)]
+    assert isinstance(kept, dict)
+    return kept
 
 
 def one_more(state: BudgetState | None, _now: float) -> BudgetState:
@@ -120,34 +134,64 @@ def test_who_stands_still_in_the_middle_is_let_go_by_the_server(database: Databa
     assert rows(database, tenant) == [(ACCOUNT, {"n": 2})]
 
 
-def test_a_throttle_without_a_turn_counts_alone_and_later_together_again(
+def test_while_the_count_cannot_be_had_nothing_is_granted_and_then_it_goes_on(
     database: Database, tenant: Context, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ahead = [0.0]
-    throttle = Throttle(lambda: time.monotonic() + ahead[0])
-    throttle.use_budget(budgets_of(database, tenant), ACCOUNT)
+    throttle = shared(database, tenant)
+    under_way = throttle.acquire(10, throttle.clock() + 9)
+    granted: list[float] = []
 
-    def call(cost: int) -> None:
-        reservation = throttle.acquire(cost, throttle.clock() + 30)
-        throttle.settle(reservation, CostReport(cost, cost, 2_000, 1_000, 100))
+    def call() -> None:
+        throttle.settle(throttle.acquire(10, throttle.clock() + 30), ANSWER)
+        granted.append(time.monotonic())
 
-    call(10)
-    with held(database, tenant), caplog.at_level(logging.WARNING):
-        for _ in range(3):
-            call(10)
-    alone = throttle.view().granted
-    (before,) = [state for _, state in rows(database, tenant)]
-    ahead[0] = 10.0
-    call(10)
+    with ThreadPoolExecutor(4) as threads, caplog.at_level(logging.WARNING):
+        with held(database, tenant):
+            began = time.monotonic()
+            throttle.settle(under_way, ANSWER)
+            settled_s = time.monotonic() - began
+            calls = [threads.submit(call) for _ in range(4)]
+            with pytest.raises(ThrottledError):
+                throttle.acquire(10, throttle.clock() + 1)
+            time.sleep(1.0)
+            before = list(granted)
+        let_go = time.monotonic()
+        for each in calls:
+            each.result(10)
 
-    assert [record.levelname for record in caplog.records] == ["WARNING"], "one wait, not one for each call"
-    assert alone == 4
-    assert isinstance(before, dict)
-    assert before["granted"] == 1
-    (after,) = [state for _, state in rows(database, tenant)]
-    assert isinstance(after, dict)
-    assert after["granted"] == 2
-    assert after["holders"] == {}
+    assert before == []
+    assert max(granted) - let_go < 3
+    assert settled_s < 4, "an answer is never lost, nor held up for long"
+    assert 1 <= len(caplog.records) <= 4, "one wait of one caller after the other, not one for each call"
+    assert state(database, tenant)["granted"] == 5
+    assert state(database, tenant)["holders"] == {}
+
+
+def test_a_caller_that_is_stopped_in_the_middle_holds_up_others_for_seconds_only(
+    database: Database, tenant: Context
+) -> None:
+    budgets = budgets_of(database, tenant)
+    budgets.change(ACCOUNT, one_more)
+    is_in, go_on = threading.Event(), threading.Event()
+
+    def stop(_state: BudgetState | None, _now: float) -> BudgetState:
+        is_in.set()
+        go_on.wait(30)
+        return {}
+
+    with ThreadPoolExecutor(1) as threads:
+        stopped = threads.submit(budgets.change, ACCOUNT, stop)
+        assert is_in.wait(10)
+        throttle = shared(database, tenant)
+        began = time.monotonic()
+        throttle.settle(throttle.acquire(10, throttle.clock() + 30), ANSWER)
+        waited = time.monotonic() - began
+        go_on.set()
+        with pytest.raises(Unavailable):
+            stopped.result(10)
+
+    assert waited < 9
+    assert state(database, tenant)["granted"] == 1
 
 
 def test_counts_that_nobody_used_for_a_day_are_forgotten(database: Database, tenant: Context) -> None:

@@ -5,8 +5,11 @@ at which it arrives, and other calls are under way then: it bounds our own count
 
 Callers book: points are taken at once, also those that are not there yet, and the caller starts when all that was
 booked up to then is restored. So nobody polls, and a dear call is not overtaken by cheap ones for ever.
+
+While nobody knows the level, one call of all processes goes and asks, a **probe**, and the others wait for its answer.
 """
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Self
 
@@ -15,6 +18,9 @@ from calibr.connectors.shopify.errors import CostReport
 VERSION: Final = 1
 AHEAD_S: Final = 0.1
 """One exchange books calls that start within this time of the first one: the others are for somebody else."""
+PROBE_S: Final = 5.0
+"""A probe that nobody heard of for so long, as its process died, is not waited for any more."""
+_CLOCK_STEP_S: Final = 1.0
 _ROUNDING: Final = 1e-6
 _FIRST_BACKOFF_S: Final = 0.05
 _LONGEST_BACKOFF_S: Final = 5.0
@@ -22,10 +28,14 @@ _LONGEST_BACKOFF_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Points held for one call under way. `mark` is the sum of points settled when it was granted."""
+    """Points held for one call under way.
+
+    `mark` is the sum of points settled when it was granted, and `began_at` names the bucket that did it.
+    """
 
     cost: int
     mark: int
+    began_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +60,13 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What a process tells and asks at once. Its calls that go on are `calls` and hold `held` points.
+    """What a process tells and asks at once. Its calls that go on hold `held` points.
 
     `lives_s`: when nothing was heard of the process for so long, none of its calls can be under way any more.
     """
 
     process: str
     held: int
-    calls: int
     lives_s: float
     ended: tuple[Ended, ...] = ()
     asked: tuple[Asked, ...] = ()
@@ -73,13 +82,14 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Turns:
-    """An answer to an exchange: the turns of the first calls asked for. The others shall ask again.
+    """An answer to an exchange: a turn for each call asked for, or None for one that shall ask again.
 
-    `paid_in_s`: by then all that anybody booked is restored, which may have become earlier; `paused_s`: nothing starts
-    before.
+    `is_known` is False while all wait for the answer to a probe; `paid_in_s`: by then all that anybody booked is
+    restored, which may have become earlier; `paused_s`: nothing starts before.
     """
 
-    given: tuple[Turn, ...]
+    given: tuple[Turn | None, ...]
+    is_known: bool
     paid_in_s: float
     paused_s: float
 
@@ -108,10 +118,16 @@ class Holder:
 class Bucket:
     """Points that may still be spent; below zero what was booked and is not restored. Not thread-safe."""
 
+    began_at: float = 0.0
     maximum: int = 0
     rate: int = 0
     level: float = 0.0
     at: float = 0.0
+    heard_at: float = 0.0
+    """When the store told its level last."""
+    prober: str = ""
+    """The process whose call goes and asks, if it is not over; `probed_until`: how long the others wait for it."""
+    probed_until: float = 0.0
     settled: int = 0
     paused_until: float = 0.0
     refused_in_a_row: int = 0
@@ -122,10 +138,10 @@ class Bucket:
     """Start and cost of calls whose turn has not come."""
 
     @classmethod
-    def of(cls, state: Any) -> Self:  # noqa: ANN401 - JSON
-        """Read what `as_state` wrote; what another version wrote, or nothing, is an unknown bucket."""
-        if not isinstance(state, dict) or state.get("version") != VERSION:
-            return cls()
+    def of(cls, state: Any, now: float) -> Self:  # noqa: ANN401 - JSON
+        """Read what `as_state` wrote. Nothing, and what another version or a clock that was ahead wrote, is unknown."""
+        if not isinstance(state, dict) or state.get("version") != VERSION or state["at"] > now + _CLOCK_STEP_S:
+            return cls(began_at=now)
         values = {name: value for name, value in state.items() if name != "version"}
         values["holders"] = {name: Holder(**holder) for name, holder in values["holders"].items()}
         values["booked"] = [(start, cost) for start, cost in values["booked"]]
@@ -137,18 +153,26 @@ class Bucket:
 
     def exchange(self, said: Exchange, now: float) -> Turns:
         """Note what ended, forget who is gone, and give turns to those who ask."""
+        now = max(now, self.at)
         self._go_on(now)
         points = said.held + sum(ended.held.cost for ended in said.ended)
         own = self.holders[said.process] = Holder(points, now + said.lives_s)
         for ended in said.ended:
             self._end(ended, own, now)
-        given = self._give(said, now)
-        own.points += sum(turn.held.cost for turn in given if turn.held)
-        if own.points == 0 and not said.calls:
+        if said.process == self.prober and (said.ended or not said.held):
+            self.prober, self.probed_until = "", now
+        is_known = self.is_known(now)
+        given = self._book_ahead(said.asked, now) if is_known else self._probe(said, now)
+        own.points += sum(turn.held.cost for turn in given if turn and turn.held)
+        if own.points == 0:
             self.holders.pop(said.process)
         paid_in_s = max(0.0, -self.level) / self.rate if self.rate else 0.0
         self.booked = [(max(min(start, now + paid_in_s), self.paused_until), cost) for start, cost in self.booked]
-        return Turns(given, paid_in_s, max(0.0, self.paused_until - now))
+        return Turns(tuple(given), is_known, paid_in_s, max(0.0, self.paused_until - now))
+
+    def is_known(self, now: float) -> bool:
+        """Whether the store told its level in the time that it takes to fill: others may have used it since."""
+        return self.rate > 0 and now - self.heard_at <= self.maximum / self.rate
 
     def view(self, now: float) -> BucketView:
         """Describe the bucket as of `now`."""
@@ -157,13 +181,6 @@ class Bucket:
 
     def _go_on(self, now: float) -> None:
         """Bring the state to `now`."""
-        if now < self.at:  # the clock was set back: what was to come comes as much later
-            behind = self.at - now
-            self.paused_until -= behind
-            self.booked = [(start - behind, cost) for start, cost in self.booked]
-            for holder in self.holders.values():
-                holder.ends_at -= behind
-            self.at = now
         self.level = self._refilled(now)
         self.at = now
         self.booked = [(start, cost) for start, cost in self.booked if start > now]
@@ -171,26 +188,35 @@ class Bucket:
             # Nobody knows what it spent. As spent it is counted already; if it was not, an answer will give it back.
             self.settled += self.holders.pop(name).points
 
-    def _give(self, said: Exchange, now: float) -> tuple[Turn, ...]:
-        given: list[Turn] = []
-        first: float | None = None
-        for asked in said.asked:
-            if not self.rate and (said.calls or first is not None):
-                break  # how much there is only an answer can tell: one call of each process goes and asks
-            wait = self._wait_for(asked.cost, now)
-            if wait > asked.left_s:
+    def _book_ahead(self, asked: tuple[Asked, ...], now: float) -> list[Turn | None]:
+        given: list[Turn | None] = []
+        last = math.inf
+        for each in asked:
+            wait = self._wait_for(each.cost, now)
+            if wait > each.left_s:
                 given.append(Turn(wait, None))
                 continue
-            first = wait if first is None else first
-            if wait > first + AHEAD_S:
+            last = min(last, wait + AHEAD_S)
+            if wait > last:
                 break
-            given.append(Turn(wait, self._book(asked.cost, now + wait, now)))
-        return tuple(given)
+            given.append(Turn(wait, self._book(each.cost, now + wait, now)))
+        return given + [None] * (len(asked) - len(given))
+
+    def _probe(self, said: Exchange, now: float) -> list[Turn | None]:
+        """Let the cheapest call go, which is refused the least, unless another one is under way."""
+        wait = max(0.0, self.paused_until - now)
+        given = [Turn(wait, None) if wait > asked.left_s else None for asked in said.asked]
+        may_go = [place for place, turn in enumerate(given) if turn is None]
+        if may_go and self.probed_until <= now:
+            cheapest = min(may_go, key=lambda place: said.asked[place].cost)
+            given[cheapest] = Turn(wait, self._book(said.asked[cheapest].cost, now + wait, now))
+            self.prober, self.probed_until = said.process, now + wait + PROBE_S
+        return given
 
     def _wait_for(self, cost: int, now: float) -> float:
         """Seconds until all that is booked and `cost` are restored, 0 for now."""
         # A call above the whole bucket would never be granted: let the store refuse it.
-        missing = min(cost, self.maximum) - self.level if self.rate else 0.0
+        missing = min(cost, self.maximum) - self.level
         return max(missing / self.rate if missing > _ROUNDING else 0.0, self.paused_until - now, 0.0)
 
     def _book(self, cost: int, start: float, now: float) -> Reservation:
@@ -198,14 +224,15 @@ class Bucket:
         self.granted += 1
         if start > now:
             self.booked.append((start, cost))
-        return Reservation(cost, self.settled)
+        return Reservation(cost, self.settled, self.began_at)
 
     def _end(self, ended: Ended, own: Holder, now: float) -> None:
-        self.level = min(self.level + ended.held.cost - ended.spent, self.maximum)
-        self.settled += ended.spent
         own.points -= ended.held.cost
-        if ended.report is not None:
-            self._bound(ended, ended.report, now)
+        self.settled += ended.spent
+        if ended.held.began_at == self.began_at:  # or else it was never booked here, and its mark means nothing
+            self.level = min(self.level + ended.held.cost - ended.spent, self.maximum)
+            if ended.report is not None:
+                self._bound(ended, ended.report, now)
         if ended.refused:
             self._slow_down(ended, now)
         elif ended.report is not None:
@@ -228,6 +255,7 @@ class Bucket:
         """
         self.maximum, self.rate = report.maximum, report.restore_rate
         came_at = now - ended.age_s
+        self.heard_at = max(self.heard_at, came_at)
         available = min(report.available + ended.age_s * report.restore_rate, report.maximum)
         waiting = sum(cost for start, cost in self.booked if start > came_at)
         held = sum(holder.points for holder in self.holders.values())

@@ -1,23 +1,25 @@
 """One throttle per store: calls wait here, first come first served, until the bucket holds their points.
 
 The bucket is the same for all processes where somebody keeps it (`use_budget`). The callers of this process speak with
-it together: one of them tells what has ended and asks for everybody in line, and the others wait for what it brings. So
-there is no thread in the background, and under load there are few exchanges for many calls.
+it together: one of those in line tells what has ended and asks for all of them. So there is no thread in the
+background, and under load there are few exchanges for many calls.
+
+Whoever is in line wakes by itself when there is something to do, so nobody depends on being woken by another one. Who
+has a turn goes when its time comes, whatever the others do.
 """
 
 import logging
 import math
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Condition
 from typing import Any, Final
 
-from calibr.connectors.port.budget import BudgetKeeper, BudgetState
+from calibr.connectors.port.budget import BudgetChange, BudgetKeeper, BudgetState
 from calibr.connectors.shopify.bucket import Asked, Bucket, BucketView, Ended, Exchange, Reservation, Turns
-from calibr.connectors.shopify.errors import THROTTLED, CostReport, ThrottledError
+from calibr.connectors.shopify.errors import THROTTLED, UNREACHABLE, CallError, CostReport, ThrottledError
 from calibr.core.errors import CalibrError
 from calibr.core.ids import new_uuid
 
@@ -25,16 +27,17 @@ Clock = Callable[[], float]
 """Seconds that never go backwards."""
 
 CALL_S: Final = 80.0
-ASKED_AT_ONCE: Final = 64
 TELL_AFTER_S: Final = 0.1
-"""What ended is told after so long while others wait in line, who would tell it soon anyway."""
-ALONE_S: Final = 5.0
-"""When the keeper failed, this process counts alone for so long, and then tries again."""
+"""What ended is told after so long while others wait in line, who may tell it sooner when they ask."""
+ASK_AGAIN_S: Final = 0.1
+"""While another process has a probe under way."""
+REST_S: Final = 0.5
+"""When the keeper failed, it is tried again after so long."""
 
 
 @dataclass(slots=True, eq=False)
 class _Ticket:
-    """A call in line. With `held` it has its points and may go at `starts_at`; `late_s`: too late, only in so long."""
+    """A call in line. With `held` it has its points and goes at `starts_at`; `late_s`: too late, only in so long."""
 
     cost: int
     until: float
@@ -42,6 +45,18 @@ class _Ticket:
     starts_at: float = 0.0
     late_s: float | None = None
     is_gone: bool = False
+
+
+@dataclass(slots=True)
+class _Alone:
+    """Keeps the count of a process that nobody shares it with."""
+
+    clock: Clock
+    state: BudgetState | None = None
+
+    def change(self, _account: str, change: BudgetChange) -> None:
+        """See `BudgetKeeper`; a throttle has one exchange at a time."""
+        self.state = change(self.state, self.clock())
 
 
 class Throttle:
@@ -52,36 +67,34 @@ class Throttle:
         self.clock = clock
         self._call_s = call_s
         self._process = new_uuid().hex
-        self._keeper: BudgetKeeper | None = None
+        self._keeper: BudgetKeeper = _Alone(clock)
         self._account = ""
-        self._alone_until = 0.0
         self._bucket = Bucket()
-        """As of the last exchange; what counts when this process is alone."""
+        """As of the last exchange; `_ahead` is how much its clock is ahead of ours."""
         self._ahead = 0.0
-        """How much the clock of the bucket is ahead of ours."""
         self._changed = Condition()
-        self._line: deque[_Ticket] = deque()
+        self._line: list[_Ticket] = []
         self._ended: list[tuple[float, Ended]] = []
         self._points = 0
-        self._calls = 0
-        self._is_telling = False
-        self._told_at = 0.0
-        self._needs_answer = False
+        self._is_exchanging = False
+        self._tell_at = self._ask_at = self._rest_until = 0.0
+        self._lacks_answer = False
 
     def use_budget(self, keeper: BudgetKeeper, account: str) -> None:
-        """Count together with all who use this account there."""
+        """Count together with all who use this account there. While that is not possible, nothing is granted."""
         self._keeper, self._account = keeper, account
 
     def acquire(self, cost: int, until: float, *, first: bool = False) -> Reservation:
-        """Wait until `cost` points are there and hold them; `first` keeps the place of a call that was refused.
+        """Wait until `cost` points are there and hold them; a call that was refused goes before those without a turn.
 
-        Raises `ThrottledError` as soon as it is certain that they will not be there at `until`.
+        Raises `ThrottledError` as soon as it is certain that they will not be there at `until`, and `CallError` if no
+        other call has brought an answer by then that says how many there are.
         """
         ticket = _Ticket(cost, until)
         with self._changed:
-            self._line.appendleft(ticket) if first else self._line.append(ticket)
+            self._line.insert(0 if first else len(self._line), ticket)
             try:
-                return self._wait_in_line(ticket)
+                return self._turn_of(ticket)
             except BaseException:
                 ticket.is_gone = True
                 if ticket.held is not None:
@@ -90,8 +103,7 @@ class Throttle:
             finally:
                 self._line.remove(ticket)
                 self._changed.notify_all()
-                if ticket.is_gone:
-                    self._tell()
+                self._tell()
 
     def settle(self, held: Reservation, report: CostReport | None) -> None:
         """Give back what an ended call did not spend; without a report all of it counts as spent."""
@@ -114,116 +126,109 @@ class Throttle:
     def _over(self, ended: Ended) -> None:
         with self._changed:
             self._end(ended)
-            self._tell()
             self._changed.notify_all()
+            self._tell()
 
     def _end(self, ended: Ended) -> None:
         self._ended.append((self.clock(), ended))
         self._points -= ended.held.cost
-        self._calls -= 1
-        self._needs_answer = False
+        self._ask_at = 0.0
 
     def _tell(self) -> None:
-        """Tell what ended, unless somebody does or soon will: who waits in line, or else the next call that ends."""
-        while self._ended and not self._is_telling:
-            if self._line and self._is_shared() and self.clock() < self._told_at + TELL_AFTER_S:
-                return
+        """Tell what ended if nobody in line will do it."""
+        while not self._line and self._due_at() <= self.clock():
             self._exchange()
 
-    def _wait_in_line(self, ticket: _Ticket) -> Reservation:
+    def _turn_of(self, ticket: _Ticket) -> Reservation:
         while True:
             now = self.clock()
-            left = ticket.until - now
             # The deadline goes first: a write sent after it could land when somebody else already owns its rows.
-            if left <= 0 or ticket.late_s is not None:
-                raise _out_of_time(ticket.late_s)
-            wait = left
-            if ticket.held is not None and self._may_go(ticket):
-                if ticket.starts_at <= now:
-                    return ticket.held
-                wait = ticket.starts_at - now
-            elif self._line[0] is ticket and not self._is_telling and not self._needs_answer:
+            if ticket.until <= now or ticket.late_s is not None:
+                raise self._out_of_time(ticket.late_s)
+            if ticket.held is not None and ticket.starts_at <= now:
+                return ticket.held
+            due = self._due_at()
+            if due <= now:
                 self._exchange()
-                continue
-            self._changed.wait(min(wait, left))
+            else:
+                wakes_at = min(due, ticket.until, math.inf if ticket.held is None else ticket.starts_at)
+                self._changed.wait(wakes_at - now)
 
-    def _may_go(self, ticket: _Ticket) -> bool:
-        """First come first served; but a refused call that came back to the front has no turn before an answer comes.
+    def _due_at(self) -> float:
+        """When there is something to tell or to ask."""
+        if self._is_exchanging:
+            return math.inf
+        tell_at = (self._tell_at if self._line else 0.0) if self._ended else math.inf
+        ask_at = self._ask_at if self._asking() else math.inf
+        return max(min(tell_at, ask_at), self._rest_until)
 
-        Then whoever has one goes before it: nobody else could bring that answer.
-        """
-        first = self._line[0]
-        return first is ticket or (first.held is None and self._needs_answer)
+    def _asking(self) -> list[_Ticket]:
+        """Those in line, once all turns that were given are taken: other processes come in between."""
+        if any(ticket.held is not None for ticket in self._line):
+            return []
+        return [ticket for ticket in self._line if ticket.late_s is None]
 
     def _exchange(self) -> None:
-        """Tell what ended and ask for all who have no turn yet. The lock is free while somebody else is spoken to."""
-        asking = [ticket for ticket in self._line if ticket.held is None and ticket.late_s is None][:ASKED_AT_ONCE]
+        """Tell what ended and ask for those in line. The lock is free while the keeper is spoken to."""
+        asking = self._asking()
         ended, self._ended = self._ended, []
         now = self.clock()
         said = Exchange(
             process=self._process,
             held=self._points,
-            calls=self._calls,
             lives_s=self._call_s,
-            ended=tuple(_aged(each, now - at) for at, each in ended),
+            ended=tuple(replace(each, age_s=now - at) for at, each in ended),
             asked=tuple(Asked(ticket.cost, ticket.until - now) for ticket in asking),
         )
-        self._is_telling = True
+        self._is_exchanging = True
+        turns: Turns | None = None
         try:
-            with self._unlocked():
-                bucket, ahead, turns = self._spoken(said)
-        except BaseException:
-            self._ended = [*ended, *self._ended]
-            raise
+            turns = self._spoken(said)
         finally:
-            self._is_telling = False
+            self._is_exchanging = False
             self._changed.notify_all()
-        self._bucket, self._ahead, self._told_at = bucket, ahead, self.clock()
-        self._seat(asking, turns)
-        self._changed.notify_all()
+            if turns is None:
+                self._ended = [*ended, *self._ended]
+                self._rest_until = self.clock() + REST_S
+        if turns is not None:
+            self._seat(asking, turns)
 
     def _seat(self, asking: list[_Ticket], turns: Turns) -> None:
         """Give the turns to the tickets; those who have one already may go earlier, or later after a refusal."""
         now = self.clock()
-        for ticket, turn in zip(asking, turns.given, strict=False):
-            if turn.held is None:
+        for ticket, turn in zip(asking, turns.given, strict=True):
+            if turn is not None and turn.held is not None:
+                ticket.held, ticket.starts_at = turn.held, now + turn.wait_s
+                self._points += turn.held.cost
+                if ticket.is_gone:
+                    self._end(Ended(turn.held, 0))
+            elif turn is not None:
                 ticket.late_s = turn.wait_s
-                continue
-            ticket.held, ticket.starts_at = turn.held, now + turn.wait_s
-            self._points += turn.held.cost
-            self._calls += 1
-            if ticket.is_gone:
-                self._end(Ended(turn.held, 0))
         for ticket in self._line:
             ticket.starts_at = max(min(ticket.starts_at, now + turns.paid_in_s), now + turns.paused_s)
-        self._needs_answer = bool(asking) and not turns.given and not self._ended
+            if ticket.held is not None and ticket.starts_at > ticket.until:
+                ticket.late_s = ticket.starts_at - now
+        self._tell_at = now + TELL_AFTER_S
+        self._lacks_answer = not turns.is_known
+        self._ask_at = now + ASK_AGAIN_S if self._lacks_answer and not self._ended else 0.0
 
-    def _spoken(self, said: Exchange) -> tuple[Bucket, float, Turns]:
-        """The bucket after an exchange, and how much its clock is ahead of ours."""
-        if self._keeper is not None and self._is_shared():
-            try:
-                return self._spoken_to(self._keeper, said)
-            except CalibrError as error:
-                logging.getLogger(__name__).warning(
-                    "the shared rate limit cannot be used now, counting alone: %s", error.message
-                )
-                self._alone_until = self.clock() + ALONE_S
-        turns = self._bucket.exchange(said, self.clock() + self._ahead)
-        return self._bucket, self._ahead, turns
-
-    def _spoken_to(self, keeper: BudgetKeeper, said: Exchange) -> tuple[Bucket, float, Turns]:
+    def _spoken(self, said: Exchange) -> Turns | None:
+        """What the bucket answers; None if it cannot be reached now."""
         found: list[tuple[Bucket, float, Turns]] = []
 
         def change(state: BudgetState | None, now: float) -> dict[str, Any]:
-            bucket = Bucket.of(state)
+            bucket = Bucket.of(state, now)
             found.append((bucket, now - self.clock(), bucket.exchange(said, now)))
             return bucket.as_state()
 
-        keeper.change(self._account, change)
-        return found[-1]
-
-    def _is_shared(self) -> bool:
-        return self._keeper is not None and self.clock() >= self._alone_until
+        try:
+            with self._unlocked():
+                self._keeper.change(self._account, change)
+        except CalibrError as error:
+            logging.getLogger(__name__).warning("the shared rate limit cannot be used now: %s", error.message)
+            return None
+        self._bucket, self._ahead, turns = found[-1]
+        return turns
 
     @contextmanager
     def _unlocked(self) -> Iterator[None]:
@@ -233,12 +238,9 @@ class Throttle:
         finally:
             self._changed.acquire()
 
-
-def _aged(ended: Ended, seconds: float) -> Ended:
-    return Ended(ended.held, ended.spent, ended.report, seconds, ended.refused, ended.retry_after_s)
-
-
-def _out_of_time(late_s: float | None) -> ThrottledError:
-    retry_after_s = None if late_s is None else math.ceil(late_s)
-    message = "The store's rate limit leaves no room for this call in time; nothing was sent."
-    return ThrottledError(THROTTLED, message, retryable=True, retry_after_s=retry_after_s)
+    def _out_of_time(self, late_s: float | None) -> CallError:
+        if late_s is None and self._lacks_answer:
+            return CallError(UNREACHABLE, "The store answers no other call in time; nothing was sent.", retryable=True)
+        retry_after_s = None if late_s is None else math.ceil(late_s)
+        message = "The store's rate limit leaves no room for this call in time; nothing was sent."
+        return ThrottledError(THROTTLED, message, retryable=True, retry_after_s=retry_after_s)

@@ -49,7 +49,6 @@ class Process:
     line: list[int]
     ended: list[tuple[float, Ended]] = field(default_factory=list)
     points: int = 0
-    calls: int = 0
     served: int = 0
     booked: int = 0
     is_dead: bool = False
@@ -91,6 +90,10 @@ class Simulation:
         """Its calls that were sent go on in the store; nobody hears of them, and nobody starts those it has booked."""
         process.is_dead = True
 
+    def bucket(self) -> Bucket:
+        """The count that the processes share, as of the last exchange."""
+        return Bucket.of(json.loads(self.state), math.inf)
+
     def _at(self, when: float, act: Callable[[float], None]) -> None:
         heapq.heappush(self._events, (when, next(self._ids), act))
 
@@ -106,17 +109,16 @@ class Simulation:
             Ended(each.held, each.spent, each.report, now - at, each.refused, each.retry_after_s) for at, each in ended
         )
         asked = tuple(Asked(cost, PATIENCE_S) for cost in process.line) if not process.booked else ()
-        said = Exchange(process.name, process.points, process.calls, CALL_S, told, asked)
-        for turn, cost in zip(self._spoken(said, now).given, list(process.line), strict=False):
-            if turn.held is not None:
-                process.line.remove(cost)
-                process.points += cost
-                process.calls += 1
+        said = Exchange(process.name, process.points, CALL_S, told, asked)
+        for turn, each in zip(self._spoken(said, now).given, asked, strict=True):
+            if turn is not None and turn.held is not None:
+                process.line.remove(each.cost)
+                process.points += each.cost
                 process.booked += 1
                 self._send(process, turn.held, now + turn.wait_s)
 
     def _spoken(self, said: Exchange, now: float) -> Turns:
-        bucket = Bucket.of(json.loads(self.state))
+        bucket = Bucket.of(json.loads(self.state), now)
         turns = bucket.exchange(said, now)
         self.state = json.dumps(bucket.as_state())
         return turns
@@ -149,7 +151,6 @@ class Simulation:
         if process.is_dead:
             return
         process.points -= held.cost
-        process.calls -= 1
         process.ended.append((now, Ended(held, report.actual or 0, report, refused=report.actual is None)))
         if report.actual is None:
             process.line.insert(0, held.cost)

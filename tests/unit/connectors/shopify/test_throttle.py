@@ -84,25 +84,23 @@ def test_serves_first_come_first_even_if_a_later_call_is_cheaper() -> None:
     assert order == ["dear", "cheap"]
 
 
-def test_a_refused_call_keeps_its_place() -> None:
-    throttle = known(1_000)
-    held = throttle.acquire(10, soon())
-    throttle.refuse(held, ThrottledError("upstream.throttled", "slow down", retryable=True))
+def test_a_refused_call_goes_before_those_that_have_no_turn_yet() -> None:
+    throttle = known(0)
     order: list[str] = []
 
-    def call(name: str, *, first: bool) -> None:
-        throttle.acquire(5, soon(), first=first)
+    def call(name: str, cost: int, *, first: bool) -> None:
+        throttle.acquire(cost, soon(), first=first)
         order.append(name)
 
-    late = threading.Thread(target=call, args=("late",), kwargs={"first": False})
-    late.start()
-    time.sleep(0.01)
-    refused = threading.Thread(target=call, args=("refused",), kwargs={"first": True})
-    refused.start()
-    late.join()
-    refused.join()
+    calls = [("booked", 30, False), ("late", 10, False), ("refused", 10, True)]
+    threads = [threading.Thread(target=call, args=each[:2], kwargs={"first": each[2]}) for each in calls]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.02)
+    for thread in threads:
+        thread.join()
 
-    assert order == ["refused", "late"]
+    assert order == ["booked", "refused", "late"]
 
 
 def test_a_refund_wakes_who_waits() -> None:
