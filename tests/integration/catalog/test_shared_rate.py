@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import httpx2
 import pytest
 from worker_process import Post
 
 from calibr.catalog import NewConnection, create_connection
 from calibr.connectors.shopify import create
+from calibr.connectors.shopify.bucket import PROBE_S
 from calibr.db import Context, Database, ServerUrl
 from calibr.vault import Vault
 from calibr_sandbox.catalog_writer import create_shop
@@ -151,3 +153,26 @@ def test_two_processes_use_the_whole_rate_and_one_goes_on_when_the_other_dies(
     assert [told.count(b"!") for told in heard] == [0, 0]
     fair = sum(map(len, heard)) / 4
     assert all(len(told) > fair for told in heard), "each gets its share"
+
+
+@pytest.mark.slow
+def test_a_process_killed_while_it_asks_for_the_level_holds_up_the_others_for_seconds_only(
+    store: RunningSandbox, post: Post
+) -> None:
+    slow = {"kind": "delay_before", "count": 1, "delay_s": 12.0}
+    httpx2.post(f"{store.url}/sandbox/faults", json=slow, trust_env=False).raise_for_status()
+    with ExitStack() as stack:
+        dies, lives = (stack.enter_context(at_work(post)) for _ in range(2))
+        dies.begin()
+        while not store.shop.faults.hits["delay_before"]:
+            time.sleep(0.005)
+        began = time.monotonic()
+        lives.begin()
+        dies.kill()
+        first = lives.hear()
+        waited = time.monotonic() - began
+        stats = store.shop.stats
+
+    assert first[:1] == b"."
+    assert PROBE_S - 1.0 < waited < PROBE_S + 2.0
+    assert stats.throttled == 0

@@ -190,6 +190,7 @@ class Throttle:
             if turns is None:
                 self._ended = [*ended, *self._ended]
                 self._rest_until = self.clock() + REST_S
+                self._lacks_answer = False
         if turns is not None:
             self._seat(asking, turns)
 

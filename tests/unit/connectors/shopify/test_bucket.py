@@ -33,7 +33,7 @@ def test_uses_the_whole_rate_and_is_hardly_ever_throttled(
     assert simulation.throttled < 0.01 * simulation.calls
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     seed=st.integers(0, 2**32), processes=st.integers(2, 6), workers=st.integers(4, 32),
     longest=st.floats(0.02, 0.3), level=st.integers(0, 2_000), refund=st.sampled_from((0.0, 0.2, 0.7)),
@@ -61,7 +61,7 @@ def test_processes_in_any_order_share_a_bucket_without_loss(
     assert simulation.throttled <= (level < 60)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     seed=st.integers(0, 2**32), processes=st.integers(2, 8), workers=st.integers(1, 32),
     level=st.integers(0, 59), dies_at=st.floats(0.0, 30.0),
@@ -392,7 +392,7 @@ def test_an_answer_to_a_call_that_a_lost_bucket_granted_does_not_tell_the_level(
     caller.bucket.exchange(Exchange("q", 0, 100.0, ended=(late,)), 6.0)
     assert Caller(caller.bucket, "r").ask(10, 6.0) is None
     caller.end(Ended(probe, 10, CostReport(10, 10, 2_000, 300, 100)), 6.0)
-    assert caller.bucket.view(6.0).available == 300
+    assert caller.bucket.view(6.0).available == 290, "less what ended while it ran"
 
 
 def test_follows_a_rate_that_the_store_changes() -> None:
