@@ -106,6 +106,35 @@ def test_nobody_waits_longer_than_it_may_and_nothing_stays_held(*, fails: bool) 
     assert shelf.state["holders"] == {}
 
 
+def test_while_the_keeper_is_away_nothing_is_sent_and_then_all_go_on_at_the_rate() -> None:
+    is_away = threading.Event()
+    shelf = Shelf(is_away.is_set)
+    store = Store(2_000, 200, 300)
+    ends_at = time.monotonic() + 4.0
+
+    def work(throttle: Throttle) -> None:
+        while time.monotonic() < ends_at:
+            held = throttle.acquire(10, throttle.clock() + 10)
+            throttle.settle(held, store.answer(10, 0.02))
+
+    made = throttles(3, shelf)
+    with ThreadPoolExecutor(24) as threads:
+        working = [threads.submit(work, throttle) for throttle in made * 8]
+        time.sleep(1.0)
+        is_away.set()
+        time.sleep(0.8)  # what has its turn goes
+        before = store.calls
+        time.sleep(1.0)
+        after = store.calls
+        is_away.clear()
+        for each in working:
+            each.result(15)
+
+    assert before == after > 30
+    assert store.calls * 10 >= 0.9 * (300 + 4.0 * 200), "what was restored meanwhile is used"
+    assert store.refused <= 1
+
+
 def test_of_all_processes_one_call_asks_an_unknown_store_and_the_others_follow_its_answer() -> None:
     store = Store(2_000, 100, 1_000)
     shelf = Shelf()
