@@ -131,6 +131,13 @@ def post(store: RunningSandbox, database: Database, tenant: Context, admin_url: 
     return Post(admin_url.uri(), master_key.decode(), str(tenant.tenant_id), str(made.id))
 
 
+def ask(store: RunningSandbox, query: str) -> None:
+    """Call the store as somebody who counts nowhere."""
+    headers = {"X-Shopify-Access-Token": store.shop.config.tokens[0]}
+    url = f"{store.url}/admin/api/2026-10/graphql.json"
+    httpx2.post(url, json={"query": query}, headers=headers, trust_env=False).raise_for_status()
+
+
 @pytest.mark.slow
 def test_two_processes_use_the_whole_rate_and_one_goes_on_when_the_other_dies(
     store: RunningSandbox, post: Post
@@ -176,3 +183,22 @@ def test_a_process_killed_while_it_asks_for_the_level_holds_up_the_others_for_se
     assert first[:1] == b"."
     assert PROBE_S - 1.0 < waited < PROBE_S + 2.0
     assert stats.throttled == 0
+
+
+@pytest.mark.slow
+def test_six_processes_that_begin_at_an_empty_store_get_one_call_refused_at_most(
+    store: RunningSandbox, post: Post
+) -> None:
+    watch = Watch(store)
+    with ExitStack() as stack:
+        workers = [stack.enter_context(at_work(post)) for _ in range(6)]
+        ask(store, "{ shop { name } }")
+        for bucket in store.shop.buckets.values():
+            bucket.drain()
+        began = watch.now()
+        for worker in workers:
+            worker.begin()
+        ended = watch.all_used(began, 0)
+
+    assert ended.throttled <= 1
+    assert ended.share(began, 0) >= LEAST_USED
