@@ -210,7 +210,7 @@ class Bucket:
         if may_go and self.probed_until <= now:
             cheapest = min(may_go, key=lambda place: said.asked[place].cost)
             given[cheapest] = Turn(wait, self._book(said.asked[cheapest].cost, now + wait, now))
-            self.prober, self.probed_until = said.process, now + wait + PROBE_S
+            self.prober, self.probed_until = said.process, now + wait + min(PROBE_S, said.lives_s)
         return given
 
     def _wait_for(self, cost: int, now: float) -> float:
