@@ -159,13 +159,13 @@ def resolve_options(product: ProductRow, _info: Info, first: int | None = None) 
 def resolve_products_count(_root: object, info: Info, **arguments: Any) -> dict[str, object]:  # noqa: ANN401
     """`productsCount`."""
     total = catalog.count_products(info.context.store, search_filter(arguments, PRODUCT_FIELDS))
-    return _count(total, arguments)
+    return count_up_to(total, arguments)
 
 
 def resolve_variants_count(_root: object, info: Info, **arguments: Any) -> dict[str, object]:  # noqa: ANN401
     """`productVariantsCount`."""
     total = catalog.count_variants(info.context.store, search_filter(arguments, VARIANT_FIELDS))
-    return _count(total, arguments)
+    return count_up_to(total, arguments)
 
 
 def resolve_bulk_operation(_root: object, info: Info, id: str) -> BulkRow | None:  # noqa: A002
@@ -227,7 +227,7 @@ def search_filter(arguments: dict[str, Any], fields: dict[str, Callable[[str, st
         raise BadRequestError(str(error)) from error
 
 
-def _count(total: int, arguments: dict[str, Any]) -> dict[str, object]:
+def count_up_to(total: int, arguments: dict[str, Any]) -> dict[str, object]:
     """Count up to the limit. A recorded count of everything is exact beyond the default one: that does not cap it."""
     limit = arguments.get("limit")
     is_default = limit == _DEFAULT_LIMIT and not arguments.get("query")

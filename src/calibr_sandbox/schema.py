@@ -16,7 +16,7 @@ from graphql import (
     get_named_type,
 )
 
-from calibr_sandbox import queries, scalars, storefront, webhook_resolvers
+from calibr_sandbox import identifiers, queries, scalars, storefront, webhook_resolvers
 from calibr_sandbox.bulk_mutations import resolve_cancel, resolve_run_mutation, resolve_run_query
 from calibr_sandbox.context import Info
 from calibr_sandbox.errors import AccessDeniedError
@@ -36,7 +36,7 @@ Resolver = Callable[..., Any]
 
 
 def _find_node(info: Info, type_name: str, number: int) -> object | None:
-    finders = (market_resolvers.find_node, webhook_resolvers.find_node)
+    finders = (market_resolvers.find_node, webhook_resolvers.find_node, identifiers.find_node)
     found = (find(info, type_name, number) for find in finders)
     return next((row for row in found if row is not None), None)
 
@@ -92,6 +92,7 @@ _PARTS: Final[tuple[dict[str, dict[str, Resolver]], ...]] = (
     _ROOTS,
     market_resolvers.RESOLVERS,
     webhook_resolvers.RESOLVERS,
+    identifiers.RESOLVERS,
     storefront.RESOLVERS,
 )
 _READERS: Final[tuple[dict[str, dict[str, Getter]], ...]] = (

@@ -111,6 +111,12 @@ def _contains(column: str) -> Callable[[str, str], Filter]:
     return lambda _operator, value: Filter(f"instr(lower({column}), lower(?)) > 0", (value,))
 
 
+def _holding(operator: str, value: str) -> Filter:
+    found = _number("h.product_id")(operator, value)
+    sql = f"EXISTS (SELECT 1 FROM collection_member h WHERE h.collection_id = k.id AND {found.sql})"  # noqa: S608
+    return Filter(sql, found.parameters)
+
+
 MARKET_FIELDS: Final = {
     "id": _number("m.id"),
     "name": _contains("m.name"),
@@ -120,6 +126,13 @@ CATALOG_FIELDS: Final = {
     "id": _number("c.id"),
     "title": _contains("c.title"),
     "status": _text("c.status"),
+}
+COLLECTION_FIELDS: Final = {
+    "id": _number("k.id"),
+    "handle": _text("k.handle"),
+    "title": _contains("k.title"),
+    "updated_at": _time("k.updated_at", "updated_at"),
+    "product_id": _holding,
 }
 WEBHOOK_FIELDS: Final = {
     "id": _number("w.id"),

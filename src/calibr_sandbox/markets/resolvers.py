@@ -208,6 +208,8 @@ RESOLVERS: Final[dict[str, dict[str, Callable[..., Any]]]] = {
         "catalog": _catalog,
         "catalogs": _catalogs,
         "catalogsCount": _catalogs_count,
+        # What is asked of a catalog is done when it is answered: there are no operations to tell of.
+        "catalogOperations": lambda _root, _info: [],
         "priceList": _price_list,
         "priceLists": _price_lists,
     },
