@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from calibr_sandbox.catalog_writer import NewProduct, NewVariant
 from calibr_sandbox.client import Answer
 from calibr_sandbox.csv_load import load_csv
 from calibr_sandbox.serving import listen
@@ -245,3 +246,44 @@ def test_words_of_a_search_are_joined_as_they_say(unchanged: StartedSandbox, sea
     nodes = unchanged.client.graphql(query, {"search": search}).data["products"]["nodes"]
 
     assert [node["title"] for node in nodes] == titles
+
+
+@pytest.mark.parametrize(
+    ("key", "ordered"),
+    [
+        ("ID", "abcd"), ("POSITION", "acbd"), ("TITLE", "cbda"), ("SKU", "bcda"), ("FULL_TITLE", "bacd"),
+        ("NAME", "bacd"), ("INVENTORY_QUANTITY", "dbca"),
+    ],
+)  # fmt: skip
+def test_variants_are_listed_in_every_order_and_page_by_page(start: Starter, key: str, ordered: str) -> None:
+    def product(title: str, *variants: NewVariant) -> NewProduct:
+        return NewProduct(title, title.lower(), "Acme", "", (), ("Color",), variants, 1_767_225_601)
+
+    sandbox = start(
+        (
+            product(
+                "Axe",
+                NewVariant(("Red",), "1", sku="s3", extra={"inventoryQuantity": 7}, barcode="a"),
+                NewVariant(("Green",), "1", barcode="b"),
+            ),
+            product(
+                "Bow",
+                NewVariant(("Blue",), "1", sku="s1", extra={"inventoryQuantity": 2}, barcode="c"),
+                NewVariant(("Pink",), "1", sku="s2", extra={"inventoryQuantity": -3}, barcode="d"),
+            ),
+        )
+    )
+    query = """query($after: String, $back: Boolean, $key: ProductVariantSortKeys) {
+      productVariants(first: 1, after: $after, reverse: $back, sortKey: $key) {
+        nodes { barcode } pageInfo { hasNextPage endCursor } } }"""
+
+    def listed(*, back: bool) -> str:
+        found, after, goes_on = "", None, True
+        while goes_on:
+            page = sandbox.client.graphql(query, {"after": after, "back": back, "key": key}).data["productVariants"]
+            found += page["nodes"][0]["barcode"]
+            after, goes_on = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
+        return found
+
+    assert listed(back=False) == ordered
+    assert listed(back=True) == ordered[::-1]

@@ -257,3 +257,28 @@ def test_an_inventory_item_needs_the_scope_and_must_exist(sandbox: StartedSandbo
     answer = allowed.client.graphql(INVENTORY, asked | {"id": "gid://shopify/InventoryItem/47100000000009"})
 
     assert [error["field"] for error in answer.data["inventoryItemUpdate"]["userErrors"]] == [["id"]]
+
+
+def test_new_variants_come_with_their_stock_and_old_ones_do_not_take_it(sandbox: StartedSandbox) -> None:
+    levels = [{"locationId": f"gid://shopify/Location/{place}", "availableQuantity": 4} for place in (1, 2)]
+    made = create(
+        sandbox,
+        {"optionValues": choice("Green", "Small"), "inventoryItem": {"tracked": True}, "inventoryQuantities": levels},
+    )
+    number = made["productVariants"][0]["id"]
+    stock = "query($id: ID!) { productVariant(id: $id) { inventoryQuantity product { totalInventory } } }"
+    update = """mutation($id: ID!, $rows: [ProductVariantsBulkInput!]!) {
+      productVariantsBulkUpdate(productId: $id, variants: $rows) { userErrors { field code message } } }"""
+    rows = [{"id": number, "price": "3", "inventoryQuantities": levels}]
+    refused = sandbox.client.graphql(update, {"id": SHIRT_ID, "rows": rows}).data["productVariantsBulkUpdate"]
+
+    found = sandbox.client.graphql(stock, {"id": number}).data["productVariant"]
+    assert found == {"inventoryQuantity": 8, "product": {"totalInventory": 8}}
+    assert refused["userErrors"] == [
+        {
+            "field": ["variants", "0", "inventoryQuantities"],
+            "code": "NO_INVENTORY_QUANTITIES_ON_VARIANTS_UPDATE",
+            "message": "Inventory quantities can only be provided during create. To update inventory for existing"
+            " variants, use inventoryAdjustQuantities.",
+        }
+    ]
