@@ -120,6 +120,14 @@ def put_metafields(store: Store, fields: Mapping[int, NewMetafield]) -> None:
             connection.execute("UPDATE product SET updated_at = ? WHERE id = ?", (int(time.time()), product_id))
 
 
+def move_product(store: Store, product_id: int, *, joins: Sequence[int], leaves: Sequence[int]) -> None:
+    """Let a product leave collections and join others; it is not updated by that."""
+    with store.transaction() as connection:
+        gone, new = ([(product_id, number) for number in numbers] for numbers in (leaves, joins))
+        connection.executemany("DELETE FROM collection_member WHERE product_id = ? AND collection_id = ?", gone)
+        connection.executemany("INSERT OR IGNORE INTO collection_member VALUES (?, ?)", new)
+
+
 def delete_product(store: Store, product_id: int) -> int:
     """Delete a product with its variants; returns how many these were. Raises LookupError if there is none."""
     with store.transaction() as connection:

@@ -27,7 +27,7 @@ from calibr_sandbox.rows import (
 from calibr_sandbox.search import Filter
 from calibr_sandbox.store import Reader
 from calibr_sandbox.variant_extras import ITEM_DEFAULTS, VARIANT_DEFAULTS, item_reader, measurement, variant_reader
-from calibr_sandbox.variant_options import value_ids
+from calibr_sandbox.variant_options import declared_values, value_ids
 
 _TRACKED: Final = item_reader("tracked")
 _QUANTITY: Final = variant_reader("inventoryQuantity")
@@ -68,7 +68,7 @@ def _product(row: VariantRow, shop: ShopContext) -> ProductRow:
 def product_options(row: ProductRow) -> list[OptionRow]:
     """List the options of a product; an option's id is derived from the product's."""
     return [
-        OptionRow(row.id * 10 + position, option["name"], position, option["values"])
+        OptionRow(row.id * 10 + position, option["name"], position, option["values"], declared_values(option))
         for position, option in enumerate(_json_list(row.options), start=1)
     ]
 
@@ -100,8 +100,8 @@ def _tracks_inventory(row: ProductRow, shop: ShopContext) -> bool:
 
 def _option_values(row: OptionRow, _shop: ShopContext) -> list[dict[str, object]]:
     return [
-        {"id": gid("ProductOptionValue", number), "name": value, "hasVariants": True}
-        for number, value in value_ids(row.id, row.values)
+        {"id": gid("ProductOptionValue", number), "name": value, "hasVariants": value in row.values}
+        for number, value in value_ids(row.id, row.declared)
     ]
 
 

@@ -16,7 +16,7 @@ from graphql import (
     get_named_type,
 )
 
-from calibr_sandbox import identifiers, queries, scalars, storefront, webhook_resolvers
+from calibr_sandbox import identifiers, product_writes, queries, scalars, storefront, webhook_resolvers
 from calibr_sandbox.bulk_mutations import resolve_cancel, resolve_run_mutation, resolve_run_query
 from calibr_sandbox.context import Info
 from calibr_sandbox.errors import AccessDeniedError
@@ -63,6 +63,9 @@ _ROOTS: Final[dict[str, dict[str, Resolver]]] = {
         "productVariantsBulkCreate": resolve_bulk_create,
         "productVariantsBulkDelete": resolve_bulk_delete,
         "productVariantsBulkUpdate": resolve_bulk_update,
+        "productCreate": product_writes.resolve_create,
+        "productUpdate": product_writes.resolve_update,
+        "productDelete": product_writes.resolve_delete,
         "bulkOperationRunMutation": resolve_run_mutation,
         "bulkOperationRunQuery": resolve_run_query,
         "stagedUploadsCreate": resolve_staged_uploads_create,

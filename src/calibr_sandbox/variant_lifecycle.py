@@ -38,7 +38,7 @@ def resolve_bulk_create(
         before = list(stream_variants_of(store, product_id))
         rows, errors = _new_rows(store, product, before, variants)
         if not errors and rows:
-            _insert(connection, rows)
+            insert_variants(connection, rows)
             journal_new(connection, rows, info.context.writer)
             _remove_standalone(connection, before, strategy)
             settle_product(store, connection, product)
@@ -105,13 +105,14 @@ def _new_rows(
             continue
         taken.add(chosen)
         if not errors:
-            blank = _blank(store, product, first + index, len(before) + index + 1, chosen)
+            blank = blank_variant(store, product, first + index, len(before) + index + 1, chosen)
             rows.append(apply_entry(blank, entry, store.currency))
     errors.sort(key=lambda error: (error.field, error.code or ""))
     return rows, errors
 
 
-def _blank(store: Store, product: ProductRow, number: int, position: int, chosen: tuple[str, ...]) -> VariantRow:
+def blank_variant(store: Store, product: ProductRow, number: int, position: int, chosen: tuple[str, ...]) -> VariantRow:
+    """Make the row of a new variant, at no price."""
     now = int(time.time())
     return VariantRow(
         id=number,
@@ -132,7 +133,8 @@ def _blank(store: Store, product: ProductRow, number: int, position: int, chosen
     )
 
 
-def _insert(connection: sqlite3.Connection, rows: list[VariantRow]) -> None:
+def insert_variants(connection: sqlite3.Connection, rows: list[VariantRow]) -> None:
+    """Store new variants. Inside a transaction."""
     names = VariantRow._fields[:-2]
     sql = f"INSERT INTO variant ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608 - of our own
     connection.executemany(sql, [row[:-2] for row in rows])
