@@ -70,6 +70,10 @@ def _has_product(row: CollectionRow, info: Info, id: str) -> bool:  # noqa: A002
     return facts.is_member(info.context.store, row.id, number_of(id, "Product"))
 
 
+def _in_collection(row: ProductRow, info: Info, id: str) -> bool:  # noqa: A002
+    return facts.is_member(info.context.store, number_of(id, "Collection"), row.id)
+
+
 def _number(identifier: Identifier, type_name: str) -> int:
     if "id" in identifier:
         return number_of(identifier["id"], type_name)
@@ -92,5 +96,6 @@ RESOLVERS: Final[dict[str, dict[str, Callable[..., Any]]]] = {
         "collections": _collections,
         "collectionsCount": _collections_count,
     },
+    "Product": {"inCollection": _in_collection},
     "Collection": {"productsCount": _products_count, "hasProduct": _has_product},
 }

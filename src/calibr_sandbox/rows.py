@@ -58,11 +58,20 @@ class OptionRow(NamedTuple):
     declared: list[str]
 
 
+class OptionValue(NamedTuple):
+    """A value of an option of a product, and whether a variant uses it."""
+
+    id: int
+    name: str
+    has_variants: bool
+
+
 class SelectedOption(NamedTuple):
     """The value a variant has for one option."""
 
     name: str
     value: str
+    option: OptionRow
 
 
 class Money(NamedTuple):

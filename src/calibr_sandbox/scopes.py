@@ -55,7 +55,7 @@ _NAMES_BY_TEXT: Final[dict[str, str]] = {
     "`read_products` access scope or `read_publications` access scope.": "QueryRoot.catalogOperations",
     "`read_products` access scope or `read_files` access scope.": "MediaError MediaWarning",
     "`read_products` access scope, `read_files` access scope or `read_themes` access scope.": "Model3dSource",
-    "`read_inventory` access scope.": "InventoryLevel",
+    "`read_inventory` access scope.": "InventoryLevel InventoryItem.duplicateSkuCount",
     _LOCATIONS: "Location",
     _INVENTORY: "Mutation.inventoryItemUpdate",
     f"{_WRITE} a permission to create products.": "Mutation.productCreate",

@@ -31,6 +31,10 @@ _NAME: Final = ["webhookSubscription", "name"]
 _MAX_NAME: Final = 50
 _GOOD_NAME: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{_MAX_NAME}}}")
 
+_FILTERED: Final = re.compile(r"[A-Za-z_][\w.]*:\S")
+_FILTERED_TOPICS: Final = frozenset({"METAOBJECTS_CREATE", "METAOBJECTS_UPDATE", "METAOBJECTS_DELETE"})
+_BAD_FILTER: Final = "The specified filter is invalid, please ensure you specify the field(s) you wish to filter on."
+
 
 @dataclass(frozen=True, slots=True)
 class Destination:
@@ -80,7 +84,7 @@ class Destination:
         return {"webhookSubscription": row, "userErrors": []}
 
     def _errors(self, store: Reader, row: SubscriptionRow, given: str | None) -> list[dict[str, Any]]:
-        """What is wrong with the address of a subscription, then with its name."""
+        """What is wrong with the address of a subscription, then with its filter, then with its name."""
         refusal, code = refusal_of(row.uri), _INVALID
         if refusal is None and given is not None and not given.startswith(self.scheme):
             refusal = INVALID_ADDRESS
@@ -88,6 +92,8 @@ class Destination:
             refusal, code = "Address for this topic has already been taken", "TAKEN"
         if refusal is not None:
             return [{"field": ["webhookSubscription", self.field(row.uri)], "message": refusal, "code": code}]
+        if not _has_good_filter(row):
+            return [{"field": ["webhookSubscription"], "message": _BAD_FILTER, "code": _INVALID}]
         refusal = _refusal_of_name(row.name)
         if refusal is None and is_name_taken(store, row):
             refusal = "Name has already been taken"
@@ -122,6 +128,12 @@ def _topic_of_project(given: Input) -> str:
 
 def _part_at_fault(address: str) -> str:
     return "pubSubTopic" if has_good_project(address) else "pubSubProject"
+
+
+def _has_good_filter(row: SubscriptionRow) -> bool:
+    """Whether a filter names a field; metaobjects are told of by their type only, so that they need one."""
+    text = (row.filter or "").strip()
+    return _FILTERED.search(text) is not None if text else row.topic not in _FILTERED_TOPICS
 
 
 def _refusal_of_name(name: str | None) -> str | None:

@@ -74,6 +74,9 @@ def test_a_collection_is_found_and_tells_of_its_products(shop: StartedSandbox) -
     outlet = _found(shop, query, shirt=SHIRT, mug=MUG)
     number = outlet.pop("id")
 
+    inside = "query($id: ID!, $in: ID!) { product(id: $id) { inCollection(id: $in) } }"
+    told = [_found(shop, inside, **{"id": product, "in": number})["inCollection"] for product in (SHIRT, MUG)]
+    assert told == [True, False]
     assert outlet == {"productsCount": {"count": 1, "precision": "EXACT"}, "shirt": True, "mug": False}
     for by in ({"handle": "outlet"}, {"id": number}):
         assert _found(shop, _COLLECTION, by=by) == {"id": number}

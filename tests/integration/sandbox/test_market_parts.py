@@ -103,4 +103,5 @@ def test_a_company_location_tells_which_catalogs_apply_to_it(markets: Markets) -
         "own": True,
         "other": False,
     }
-    assert markets.call("query($id: ID!) { company(id: $id) { name } }", id=company) == {"name": "Hotel"}
+    of_company = "query($id: ID!) { company(id: $id) { name locationsCount { count } } }"
+    assert markets.call(of_company, id=company) == {"name": "Hotel", "locationsCount": {"count": 1}}

@@ -282,3 +282,28 @@ def test_new_variants_come_with_their_stock_and_old_ones_do_not_take_it(sandbox:
             " variants, use inventoryAdjustQuantities.",
         }
     ]
+
+
+def test_a_variant_shows_its_unit_price_its_choices_and_who_shares_its_sku(sandbox: StartedSandbox) -> None:
+    measurement = {"quantityValue": 250.0, "quantityUnit": "G", "referenceValue": 1, "referenceUnit": "KG"}
+    row = {
+        "optionValues": choice("Green", "Small"), "price": "3", "inventoryItem": {"sku": "BLUE"},
+        "unitPriceMeasurement": measurement,
+    }  # fmt: skip
+    (made,) = create(sandbox, row)["productVariants"]
+    query = """query($id: ID!) { productVariant(id: $id) {
+      unitPrice { amount } unitPriceMeasurement { measuredType } inventoryItem { duplicateSkuCount }
+      contextualPricing(context: {country: US}) { unitPrice { amount currencyCode } }
+      selectedOptions { name optionValue { id name hasVariants } }
+      product { totalVariants options { optionValues { id name } } } } }"""
+    found = sandbox.client.graphql(query, {"id": made["id"]}).data["productVariant"]
+    values = {
+        (value["name"], value["id"]) for option in found["product"]["options"] for value in option["optionValues"]
+    }
+    chosen = [option["optionValue"] for option in found["selectedOptions"]]
+
+    assert (found["unitPrice"], found["unitPriceMeasurement"]) == ({"amount": "12.0"}, {"measuredType": "WEIGHT"})
+    assert found["contextualPricing"]["unitPrice"] == {"amount": "12.0", "currencyCode": "USD"}
+    assert (found["inventoryItem"]["duplicateSkuCount"], found["product"]["totalVariants"]) == (1, 3)
+    assert [(value["name"], value["hasVariants"]) for value in chosen] == [("Green", True), ("Small", True)]
+    assert {(value["name"], value["id"]) for value in chosen} <= values

@@ -516,3 +516,25 @@ def test_subscriptions_are_chosen_by_every_argument(api: Markets, arguments: str
     assert [made.index(each["id"]) for each in nodes] == found
     before = api.call("query($id: String) { webhookSubscriptions(first: 5, query: $id) { nodes { id } } }", id="id:<1")
     assert before["nodes"] == []
+
+
+@pytest.mark.parametrize(
+    ("topic", "text", "is_good"),
+    [
+        ("SHOP_UPDATE", "acme", False),
+        ("SHOP_UPDATE", "vendor: acme", False),
+        ("SHOP_UPDATE", "(vendor:acme OR variants.price:>=10) AND NOT status:draft", True),
+        ("SHOP_UPDATE", "id:*", True),
+        ("SHOP_UPDATE", "", True),
+        ("METAOBJECTS_CREATE", None, False),
+        ("METAOBJECTS_CREATE", "type:lookbook", True),
+    ],
+)
+def test_a_filter_names_fields_and_metaobjects_need_one(
+    api: Markets, topic: str, text: str | None, *, is_good: bool
+) -> None:
+    payload = api.call(CREATE, topic=topic, given={"uri": HOOK, "filter": text})
+    said = "The specified filter is invalid, please ensure you specify the field(s) you wish to filter on."
+
+    assert payload["userErrors"] == ([] if is_good else [{"field": ["webhookSubscription"], "message": said}])
+    assert api.call(COUNT) == {"count": int(is_good)}
