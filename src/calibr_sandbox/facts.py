@@ -134,12 +134,18 @@ def delete_product(store: Store, product_id: int) -> int:
         _require_product(connection, product_id)
         for table in ("metafield", "collection_member"):
             connection.execute(f"DELETE FROM {table} WHERE product_id = ?", (product_id,))  # noqa: S608 - ours
-        for table in ("fixed_price", "quantity_rule", "quantity_price_break"):
-            where = "variant_id IN (SELECT id FROM variant WHERE product_id = ?)"
-            connection.execute(f"DELETE FROM {table} WHERE {where}", (product_id,))  # noqa: S608 - ours
-        gone = connection.execute("DELETE FROM variant WHERE product_id = ?", (product_id,)).rowcount
+        rows = connection.execute("SELECT id FROM variant WHERE product_id = ?", (product_id,)).fetchall()
+        delete_variants(connection, [number for (number,) in rows])
         connection.execute("DELETE FROM product WHERE id = ?", (product_id,))
-        return gone
+        return len(rows)
+
+
+def delete_variants(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
+    """Delete variants with their prices and rules in price lists. Inside a transaction."""
+    gone = [(number,) for number in numbers]
+    for table in ("fixed_price", "quantity_rule", "quantity_price_break"):
+        connection.executemany(f"DELETE FROM {table} WHERE variant_id = ?", gone)  # noqa: S608 - ours
+    connection.executemany("DELETE FROM variant WHERE id = ?", gone)
 
 
 def _require_product(connection: sqlite3.Connection, number: int) -> None:

@@ -46,29 +46,33 @@ def errors_of(store: Reader, given: Input, own: int, *, is_new: bool) -> list[Us
             errors.append(_error([field], f"{name} is too long (maximum is {_MAX_TEXT} characters)"))
     wanted = handle_from(given.get("handle") or "")
     if wanted and _is_taken(store, wanted, own):
-        errors.append(_error(["handle"], f"Handle '{wanted}' already in use. Please provide a new handle."))
+        errors.append(
+            _error(["handle"], f"Handle '{wanted}' already in use. Please provide a new handle.", "HANDLE_NOT_UNIQUE")
+        )
     return [*errors, *_option_errors(given.get("productOptions") or [])]
 
 
 def _option_errors(options: list[Input]) -> Iterator[UserError]:
     if len(options) > _MAX_OPTIONS:
-        yield _error(["productOptions"], f"A product has no more than {_MAX_OPTIONS} options")
+        yield _error(["productOptions"], f"A product has no more than {_MAX_OPTIONS} options", "OPTIONS_OVER_LIMIT")
     names = [(option.get("name") or "").strip() for option in options]
     for place, option in enumerate(options):
         path, values = ["productOptions", str(place)], _values_of(option)
         if not names[place]:
             yield _error([*path, "name"], "Option name can't be blank")
         elif names[place] in names[:place]:
-            yield _error([*path, "name"], f"Option '{names[place]}' is named twice")
+            yield _error([*path, "name"], f"Option '{names[place]}' is named twice", "DUPLICATED_OPTION_NAME")
         if not values or not all(values):
-            yield _error([*path, "values"], "Option values can't be blank")
+            yield _error([*path, "values"], "Option values can't be blank", "OPTION_VALUES_MISSING")
         elif len(set(values)) < len(values):
-            yield _error([*path, "values"], f"Values of option '{names[place]}' are named twice")
+            yield _error(
+                [*path, "values"], f"Values of option '{names[place]}' are named twice", "DUPLICATED_OPTION_VALUE"
+            )
 
 
 def new_row(store: Reader, given: Input, number: int, shop_name: str) -> ProductRow:
     """Make the row of a new product: its one variant chooses the first value of each option."""
-    now, declared = int(time.time()), _declared(given.get("productOptions") or [])
+    now, declared = int(time.time()), declared_options(given.get("productOptions") or [])
     options = [{**option, "values": option["values"][:1], "declared": option["values"]} for option in declared]
     blank = ProductRow(
         id=number,
@@ -128,7 +132,8 @@ def _is_taken(store: Reader, handle: str, own: int) -> bool:
     return store.fetch_one("SELECT 1 FROM product WHERE handle = ? AND id <> ?", (handle, own)) is not None
 
 
-def _declared(options: list[Input]) -> list[Input]:
+def declared_options(options: list[Input]) -> list[Input]:
+    """The options that an input names, in their order, with all of their values."""
     ordered = sorted(options, key=lambda option: option.get("position") or 0)
     return [{"name": option["name"].strip(), "values": _values_of(option)} for option in ordered]
 
@@ -143,5 +148,6 @@ def _tags(sent: list[str]) -> list[str]:
     return sorted(found.values(), key=str.lower)
 
 
-def _error(field: list[str], message: str) -> UserError:
-    return {"field": field, "message": message}
+def _error(field: list[str], message: str, code: str = "INVALID_PRODUCT") -> UserError:
+    """An error; its code is told by `productSet` only."""
+    return {"field": field, "message": message, "code": code}

@@ -1,5 +1,6 @@
 """`productCreate`, `productUpdate`, `productDelete`: products as apps make, change and delete them."""
 
+import sqlite3
 import time
 from typing import Any, Final
 
@@ -41,13 +42,12 @@ def resolve_create(
         errors = [*errors_of(store, given, 0, is_new=True), *_collection_errors(store, given)]
         if errors:
             return {"product": None, "shop": "shop", "userErrors": errors}
-        row = new_row(store, given, _next(store, "product", FIRST_PRODUCT_ID), info.context.shop.config.shop_name)
-        marks = ",".join("?" * len(row))
-        connection.execute(f"INSERT INTO product ({', '.join(row._fields)}) VALUES ({marks})", row)  # noqa: S608 - ours
-        variant = blank_variant(store, row, _next(store, "variant", FIRST_VARIANT_ID), 1, first_choices(row))
+        row = new_row(store, given, next_number(store, "product", FIRST_PRODUCT_ID), info.context.shop.config.shop_name)
+        store_new(connection, row)
+        variant = blank_variant(store, row, next_number(store, "variant", FIRST_VARIANT_ID), 1, first_choices(row))
         insert_variants(connection, [variant])
         journal_new(connection, [variant], info.context.writer)
-        _put_facts(store, row.id, given)
+        put_facts(store, row.id, given)
         stored = find_product(store, row.id)
     info.context.webhooks.products_created([row.id])
     return {"product": stored, "shop": "shop", "userErrors": []}
@@ -72,9 +72,8 @@ def resolve_update(
         if errors:
             return {"product": row, "userErrors": errors}
         changed = changed_row(row, given, info.context.shop.config.shop_name)._replace(updated_at=int(time.time()))
-        columns = ", ".join(f"{name} = ?" for name in ProductRow._fields[1:])
-        connection.execute(f"UPDATE product SET {columns} WHERE id = ?", (*changed[1:], row.id))  # noqa: S608 - ours
-        _put_facts(store, row.id, given)
+        store_product(connection, changed)
+        put_facts(store, row.id, given)
         stored = find_product(store, row.id)
     info.context.announce([row.id])
     return {"product": stored, "userErrors": []}
@@ -116,13 +115,16 @@ def _collection_errors(store: Store, given: Input) -> list[UserError]:
     ]
 
 
-def _put_facts(store: Store, product_id: int, given: Input) -> None:
+def put_facts(store: Store, product_id: int, given: Input) -> None:
     """Let a product join and leave collections, and set its metafields. Inside a transaction."""
-    numbers = {
-        field: [number_of(text, "Collection") for text in given.get(field) or ()]
+    joins, leaves = (
+        [number_of(text, "Collection") for text in given.get(field) or ()]
         for field in ("collectionsToJoin", "collectionsToLeave")
-    }
-    facts.move_product(store, product_id, joins=numbers["collectionsToJoin"], leaves=numbers["collectionsToLeave"])
+    )
+    if given.get("collections") is not None:
+        joins = [number_of(text, "Collection") for text in given["collections"]]
+        leaves = [each.id for each in facts.collections_of(store, product_id)]
+    facts.move_product(store, product_id, joins=joins, leaves=leaves)
     for field in given.get("metafields") or ():
         new = facts.NewMetafield(
             field.get("namespace") or "custom", field.get("key") or "", field.get("type") or _TEXT, field.get("value")
@@ -130,5 +132,18 @@ def _put_facts(store: Store, product_id: int, given: Input) -> None:
         facts.put_metafields(store, {product_id: new})
 
 
-def _next(store: Store, table: str, first: int) -> int:
+def store_new(connection: sqlite3.Connection, row: ProductRow) -> None:
+    """Store a new product. Inside a transaction."""
+    marks = ",".join("?" * len(row))
+    connection.execute(f"INSERT INTO product ({', '.join(row._fields)}) VALUES ({marks})", row)  # noqa: S608 - ours
+
+
+def store_product(connection: sqlite3.Connection, row: ProductRow) -> None:
+    """Store the values of a product. Inside a transaction."""
+    columns = ", ".join(f"{name} = ?" for name in ProductRow._fields[1:])
+    connection.execute(f"UPDATE product SET {columns} WHERE id = ?", (*row[1:], row.id))  # noqa: S608 - ours
+
+
+def next_number(store: Store, table: str, first: int) -> int:
+    """Number the next product or variant."""
     return int(str(store.fetch_value(f"SELECT coalesce(max(id) + 1, ?) FROM {table}", (first,))))  # noqa: S608 - ours

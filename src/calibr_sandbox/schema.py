@@ -26,6 +26,7 @@ from calibr_sandbox.inventory_update import resolve_inventory_item_update
 from calibr_sandbox.markets import fields as market_fields
 from calibr_sandbox.markets import resolvers as market_resolvers
 from calibr_sandbox.markets import rows as market_rows
+from calibr_sandbox.product_set import resolve_set
 from calibr_sandbox.rows import BulkRow, InventoryItemRow, OptionRow, ProductRow, VariantRow
 from calibr_sandbox.scopes import Requirement, requirement, requirement_of_type, with_implied
 from calibr_sandbox.staged_targets import resolve_staged_uploads_create
@@ -66,6 +67,7 @@ _ROOTS: Final[dict[str, dict[str, Resolver]]] = {
         "productCreate": product_writes.resolve_create,
         "productUpdate": product_writes.resolve_update,
         "productDelete": product_writes.resolve_delete,
+        "productSet": resolve_set,
         "bulkOperationRunMutation": resolve_run_mutation,
         "bulkOperationRunQuery": resolve_run_query,
         "stagedUploadsCreate": resolve_staged_uploads_create,

@@ -58,7 +58,7 @@ _NAMES_BY_TEXT: Final[dict[str, str]] = {
     "`read_inventory` access scope.": "InventoryLevel InventoryItem.duplicateSkuCount",
     _LOCATIONS: "Location",
     _INVENTORY: "Mutation.inventoryItemUpdate",
-    f"{_WRITE} a permission to create products.": "Mutation.productCreate",
+    f"{_WRITE} a permission to create products.": "Mutation.productCreate Mutation.productSet",
     f"{_WRITE} a permission to delete products.": "Mutation.productDelete",
     f"{_WRITE} a permission to update products.": "Mutation.productUpdate",
     f"{_WRITE} a permission to create product variants.": "Mutation.productVariantsBulkCreate",

@@ -10,6 +10,7 @@ import orjson
 
 from calibr_sandbox.catalog import find_product, stream_variants_of, variants_by_id
 from calibr_sandbox.context import Info
+from calibr_sandbox.facts import delete_variants
 from calibr_sandbox.ids import FIRST_VARIANT_ID, parse_gid
 from calibr_sandbox.money import to_shop_text
 from calibr_sandbox.queries import number_of
@@ -65,7 +66,7 @@ def resolve_bulk_delete(
         numbers = [parsed.number if (parsed := parse_gid(text)) else 0 for text in variantsIds]
         errors = _delete_errors(numbers, own)
         if not errors and numbers:
-            connection.executemany("DELETE FROM variant WHERE id = ?", [(number,) for number in set(numbers)])
+            delete_variants(connection, sorted(set(numbers)))
             settle_product(store, connection, product)
         product = find_product(store, product_id)
     if not errors and numbers:
@@ -146,7 +147,7 @@ def _remove_standalone(connection: sqlite3.Connection, before: list[VariantRow],
         return
     is_default = tuple(orjson.loads(before[0].option_values)) == STANDALONE
     if is_default or strategy == "REMOVE_STANDALONE_VARIANT":
-        connection.execute("DELETE FROM variant WHERE id = ?", (before[0].id,))
+        delete_variants(connection, [before[0].id])
 
 
 def _told(errors: list[RowError]) -> list[dict[str, Any]]:

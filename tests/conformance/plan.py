@@ -56,7 +56,7 @@ class NotServed:
 
 # A product of a setup is given to the sandbox as it was when the case began: recorders go on to shape it in ways that
 # the sandbox does not serve (options, pictures), and what these did is known from their answers only.
-_GIVEN = frozenset({"productCreate"})
+_GIVEN = frozenset({"productCreate", "productSet"})
 
 Action = Send | Evidence | NotAsked | LeftOut | NotServed | Upload | Result
 
