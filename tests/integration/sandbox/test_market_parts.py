@@ -105,3 +105,23 @@ def test_a_company_location_tells_which_catalogs_apply_to_it(markets: Markets) -
     }
     of_company = "query($id: ID!) { company(id: $id) { name locationsCount { count } } }"
     assert markets.call(of_company, id=company) == {"name": "Hotel", "locationsCount": {"count": 1}}
+
+
+def test_catalogs_are_found_by_what_they_apply_to(markets: Markets) -> None:
+    europe, asia = markets.market("Europe", "EUR", ["DE"]), markets.market("Asia", "JPY", ["JP"])
+    titled = {"Both": markets.catalog("Both", [europe, asia]), "Asia": markets.catalog("Asia", [asia])}
+    company, location = _location(markets)
+    given = {"title": "Hotel", "status": "ACTIVE", "context": {"companyLocationIds": [location]}}
+    titled["Hotel"] = markets.call(OF_LOCATION, input=given)["catalog"]["id"]
+
+    def found(field: str, number: str) -> list[str]:
+        query = "query($search: String) { catalogs(first: 9, query: $search) { nodes { title } } }"
+        nodes = markets.call(query, search=f"{field}:{number.rpartition('/')[2]}")["nodes"]
+        return [each["title"] for each in nodes]
+
+    assert found("market_id", europe) == ["Both"]
+    assert found("market_id", asia) == ["Both", "Asia"]
+    assert found("company_location_id", location) == ["Hotel"]
+    assert found("company_id", company) == ["Hotel"]
+    count = "query($search: String) { catalogsCount(query: $search) { count } }"
+    assert markets.call(count, search=f"market_id:{asia.rpartition('/')[2]}") == {"count": 2}
