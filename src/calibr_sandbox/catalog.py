@@ -32,6 +32,12 @@ def find_product(store: Reader, product_id: int) -> ProductRow | None:
     return ProductRow._make(row) if row else None
 
 
+def find_product_by_handle(store: Reader, handle: str) -> ProductRow | None:
+    """Return the product with this handle, or None."""
+    row = store.fetch_one(f"{_PRODUCTS} WHERE p.handle = ?", (handle,))
+    return ProductRow._make(row) if row else None
+
+
 def find_variant(store: Reader, variant_id: int) -> VariantRow | None:
     """Return the variant, or None."""
     row = store.fetch_one(f"{_VARIANTS} WHERE v.id = ?", (variant_id,))

@@ -12,6 +12,7 @@ import orjson
 
 from calibr_sandbox.ids import FIRST_PRODUCT_ID, FIRST_VARIANT_ID
 from calibr_sandbox.markets.seeds import MarketSpec, store_markets
+from calibr_sandbox.rows import ProductRow
 from calibr_sandbox.store import Store
 
 _BATCH: Final = 2_000
@@ -110,7 +111,8 @@ def _numbered(products: Iterable[NewProduct], next_product: int, next_variant: i
 
 def _insert(connection: sqlite3.Connection, batch: list[NumberedProduct]) -> None:
     marks = ",".join("?" * 10)
-    connection.executemany(f"INSERT INTO product VALUES ({marks})", map(_product_row, batch))  # noqa: S608
+    columns = ", ".join(ProductRow._fields[:-1])
+    connection.executemany(f"INSERT INTO product ({columns}) VALUES ({marks})", map(_product_row, batch))  # noqa: S608
     rows = (row for numbered in batch for row in _variant_rows(numbered))
     connection.executemany(f"INSERT INTO variant VALUES ({marks},?,?,?)", rows)  # noqa: S608
 

@@ -130,7 +130,7 @@ def cursor(key: Place) -> str:
 
 def _parse_key(text: str) -> Key:
     value, number = parse_place(text)
-    if not value.isdecimal() or not 0 <= int(value) < _NUMBERS_END:
+    if not value.removeprefix("-").isdecimal() or abs(int(value)) >= _NUMBERS_END:
         raise _bad_cursor(text)
     return (int(value), number)
 

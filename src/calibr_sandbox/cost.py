@@ -8,7 +8,7 @@ however many ids; so is every field of an interface.
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final
@@ -23,9 +23,11 @@ from graphql import (
     InlineFragmentNode,
     IntValueNode,
     ListValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
+    ValueNode,
     VariableNode,
     get_named_type,
 )
@@ -65,12 +67,16 @@ class Size:
 
     literal: int | None
     variable: str | None
+    inside: str | None = None
+    """The field of the variable that holds the list, if the variable is an object."""
 
     def value(self, variables: Variables) -> int | None:
         """Return the number, or None when it was not given."""
         if self.variable is None:
             return self.literal
         found = variables.get(self.variable)
+        if self.inside is not None:
+            found = found.get(self.inside) if isinstance(found, dict) else None
         if isinstance(found, list):
             return len(found)
         return found if isinstance(found, int) else None
@@ -199,9 +205,9 @@ class CostCompiler:
         payload = tuple(
             CostNode(child.key, child.owner, Kind.FREE, child.sizes, child.children) for child in node.children
         )
-        is_price_update = field.name.value == "productVariantsBulkUpdate"
-        kind = Kind.PRICE_UPDATE if is_price_update else Kind.MUTATION
-        return CostNode(node.key, node.owner, kind, (), payload, size_of(field, "variants"))
+        read = _ROWS_OF.get(field.name.value)
+        kind = Kind.MUTATION if read is None else Kind.PRICE_UPDATE
+        return CostNode(node.key, node.owner, kind, (), payload, read(field) if read else None)
 
     def _node(self, owner: GraphQLObjectType, field: FieldNode) -> CostNode | None:
         if field.selection_set is None or field.name.value.startswith("__"):
@@ -271,10 +277,29 @@ def size_of(field: FieldNode, name: str) -> Size | None:
     for argument in field.arguments or ():
         if argument.name.value != name:
             continue
-        value = argument.value
-        if isinstance(value, VariableNode):
-            return Size(None, value.name.value)
-        if isinstance(value, IntValueNode):
-            return Size(int(value.value), None)
-        return Size(len(value.values), None) if isinstance(value, ListValueNode) else None
+        return _size_in(argument.value)
     return None
+
+
+def _size_in(value: ValueNode) -> Size | None:
+    if isinstance(value, VariableNode):
+        return Size(None, value.name.value)
+    if isinstance(value, IntValueNode):
+        return Size(int(value.value), None)
+    return Size(len(value.values), None) if isinstance(value, ListValueNode) else None
+
+
+def _variants_of_input(field: FieldNode) -> Size | None:
+    """Find the list of variants inside of `input`, in the query or in a variable."""
+    value = next((argument.value for argument in field.arguments or () if argument.name.value == "input"), None)
+    if isinstance(value, VariableNode):
+        return Size(None, value.name.value, "variants")
+    fields = value.fields if isinstance(value, ObjectValueNode) else ()
+    return next((_size_in(each.value) for each in fields if each.name.value == "variants"), None)
+
+
+_ROWS_OF: Final[dict[str, Callable[[FieldNode], Size | None]]] = {
+    "productVariantsBulkUpdate": lambda field: size_of(field, "variants"),
+    "productSet": _variants_of_input,
+}
+"""The mutations that cost more with each variant, and where their variants are."""

@@ -43,6 +43,15 @@ class AccessDeniedError(GraphQLError):
         super().__init__(f"Access denied for {field} field. Required access: {required}", extensions=extensions)
 
 
+class NoIdDefinitionError(GraphQLError):
+    """A custom id was asked for, and no metafield of the shop is one."""
+
+    def __init__(self) -> None:
+        """State what is missing, in Shopify's words."""
+        message = "Metafield definition of type 'id' is required when using custom ids."
+        super().__init__(message, extensions={"code": "NOT_FOUND"})
+
+
 class InvalidGlobalIdError(GraphQLError):
     """Text that is no global id at all. Shopify refuses the whole request, without `data`."""
 

@@ -20,14 +20,16 @@ from calibr_sandbox.rows import (
     InventoryItemRow,
     Money,
     OptionRow,
+    OptionValue,
     ProductRow,
     SelectedOption,
     VariantRow,
 )
 from calibr_sandbox.search import Filter
 from calibr_sandbox.store import Reader
+from calibr_sandbox.unit_prices import measured_type, unit_price
 from calibr_sandbox.variant_extras import ITEM_DEFAULTS, VARIANT_DEFAULTS, item_reader, measurement, variant_reader
-from calibr_sandbox.variant_options import value_ids
+from calibr_sandbox.variant_options import declared_values, value_ids
 
 _TRACKED: Final = item_reader("tracked")
 _QUANTITY: Final = variant_reader("inventoryQuantity")
@@ -67,15 +69,25 @@ def _product(row: VariantRow, shop: ShopContext) -> ProductRow:
 
 def product_options(row: ProductRow) -> list[OptionRow]:
     """List the options of a product; an option's id is derived from the product's."""
-    return [
-        OptionRow(row.id * 10 + position, option["name"], position, option["values"])
-        for position, option in enumerate(_json_list(row.options), start=1)
-    ]
+    return list(_options_of(row.id, row.options))
+
+
+@lru_cache(maxsize=4096)
+def _options_of(product_id: int, text: str) -> tuple[OptionRow, ...]:
+    return tuple(
+        OptionRow(product_id * 10 + position, option["name"], position, option["values"], declared_values(option))
+        for position, option in enumerate(_json_list(text), start=1)
+    )
 
 
 def _selected_options(row: VariantRow, _shop: ShopContext) -> list[SelectedOption]:
-    names = (option["name"] for option in _json_list(row.product_options))
-    return [SelectedOption(name, value) for name, value in zip(names, _json_list(row.option_values), strict=True)]
+    options = _options_of(row.product_id, row.product_options)
+    pairs = zip(options, _json_list(row.option_values), strict=True)
+    return [SelectedOption(option.name, value, option) for option, value in pairs]
+
+
+def _value_of(row: SelectedOption, shop: ShopContext) -> OptionValue:
+    return next(each for each in _option_values(row.option, shop) if each.name == row.value)
 
 
 def _unit_cost(row: InventoryItemRow, shop: ShopContext) -> Money | None:
@@ -88,6 +100,12 @@ def _variants_count(row: ProductRow, shop: ShopContext) -> dict[str, object]:
     return {"count": total, "precision": "EXACT"}
 
 
+def _same_sku_count(row: InventoryItemRow, shop: ShopContext) -> int:
+    """How many other items have the SKU of this one."""
+    sku = row.variant.sku
+    return count_variants(shop.store, Filter("v.sku = ? AND v.id <> ?", (sku, row.variant.id))) if sku else 0
+
+
 def _total_inventory(row: ProductRow, shop: ShopContext) -> int:
     """Add up what is there of the variants whose stock is counted."""
     variants = stream_variants_of(shop.store, row.id)
@@ -98,10 +116,10 @@ def _tracks_inventory(row: ProductRow, shop: ShopContext) -> bool:
     return any(_TRACKED(InventoryItemRow(each), shop) for each in stream_variants_of(shop.store, row.id))
 
 
-def _option_values(row: OptionRow, _shop: ShopContext) -> list[dict[str, object]]:
+def _option_values(row: OptionRow, _shop: ShopContext) -> list[OptionValue]:
     return [
-        {"id": gid("ProductOptionValue", number), "name": value, "hasVariants": True}
-        for number, value in value_ids(row.id, row.values)
+        OptionValue(number, value, has_variants=value in row.values)
+        for number, value in value_ids(row.id, row.declared)
     ]
 
 
@@ -131,6 +149,7 @@ _PRODUCT: Final[dict[str, Getter]] = {
     "updatedAt": lambda row, _: timestamp(row.updated_at),
     "options": lambda row, _: product_options(row),
     "variantsCount": _variants_count,
+    "totalVariants": lambda row, shop: _variants_count(row, shop)["count"],
     "totalInventory": _total_inventory,
     "tracksInventory": _tracks_inventory,
 }
@@ -144,6 +163,7 @@ _VARIANT: Final[dict[str, Getter]] = {
     "price": lambda row, _: row.price,
     "compareAtPrice": lambda row, _: row.compare_at_price,
     "position": lambda row, _: row.position,
+    "unitPrice": lambda row, shop: unit_price(row, row.price, shop.store.currency),
     **{name: variant_reader(name) for name in VARIANT_DEFAULTS},
     "selectedOptions": _selected_options,
     "inventoryItem": lambda row, _: InventoryItemRow(row),
@@ -157,6 +177,7 @@ _INVENTORY_ITEM: Final[dict[str, Getter]] = {
     "sku": lambda row, _: row.variant.sku,
     "unitCost": _unit_cost,
     "variant": lambda row, _: row.variant,
+    "duplicateSkuCount": _same_sku_count,
     **{name: item_reader(name) for name in ITEM_DEFAULTS},
     "measurement": measurement,
     "createdAt": lambda row, _: timestamp(row.variant.created_at),
@@ -222,7 +243,17 @@ GETTERS: Final[dict[str, dict[str, Getter]]] = {
         "values": lambda row, _: row.values,
         "optionValues": _option_values,
     },
-    "SelectedOption": {"name": lambda row, _: row.name, "value": lambda row, _: row.value},
+    "ProductOptionValue": {
+        "id": lambda row, _: gid("ProductOptionValue", row.id),
+        "name": lambda row, _: row.name,
+        "hasVariants": lambda row, _: row.has_variants,
+    },
+    "SelectedOption": {
+        "name": lambda row, _: row.name,
+        "value": lambda row, _: row.value,
+        "optionValue": _value_of,
+    },
+    "UnitPriceMeasurement": {"measuredType": lambda found, _: measured_type(found)},
     "MoneyV2": {"amount": lambda row, _: row.amount, "currencyCode": lambda row, _: row.currency_code},
     "AppInstallation": {
         "id": lambda _row, _shop: gid("AppInstallation", 1),

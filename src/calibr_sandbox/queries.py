@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from calibr_sandbox import catalog
-from calibr_sandbox.connections import Page, by_id, by_position, fetch_page, page_arguments, parse_place, window
+from calibr_sandbox.connections import Page, by_id, fetch_page, page_arguments, parse_place, window
 from calibr_sandbox.context import Info
 from calibr_sandbox.errors import BadRequestError, InvalidGlobalIdError, ResourceNotFoundError
 from calibr_sandbox.facts import collections_of, product_metafield
@@ -19,7 +19,9 @@ from calibr_sandbox.search import (
     SearchError,
     parse_search,
 )
+from calibr_sandbox.store import Reader
 from calibr_sandbox.variant_extras import find_metafield
+from calibr_sandbox.variant_orders import BY_ID, VARIANT_ORDERS
 
 _OF_VARIANTS: Final = ("ProductVariant", "InventoryItem")
 
@@ -128,15 +130,13 @@ def resolve_products(_root: object, info: Info, **arguments: Any) -> Page:  # no
 def resolve_variants(_root: object, info: Info, **arguments: Any) -> Page:  # noqa: ANN401
     """`productVariants`, over all products."""
     where, store = search_filter(arguments, VARIANT_FIELDS), info.context.store
-    key, order = _variant_order(arguments)
-    return fetch_page(page_arguments(arguments), key, lambda part: catalog.list_variants(store, part, where, order))
+    return _variants_page(store, where, arguments)
 
 
 def resolve_product_variants(product: ProductRow, info: Info, **arguments: Any) -> Page:  # noqa: ANN401
     """`Product.variants`."""
     where, store = Filter("v.product_id = ?", (product.id,)), info.context.store
-    key, order = _variant_order(arguments)
-    return fetch_page(page_arguments(arguments), key, lambda part: catalog.list_variants(store, part, where, order))
+    return _variants_page(store, where, arguments)
 
 
 def resolve_collections(product: ProductRow, info: Info, **arguments: Any) -> Page:  # noqa: ANN401
@@ -159,13 +159,13 @@ def resolve_options(product: ProductRow, _info: Info, first: int | None = None) 
 def resolve_products_count(_root: object, info: Info, **arguments: Any) -> dict[str, object]:  # noqa: ANN401
     """`productsCount`."""
     total = catalog.count_products(info.context.store, search_filter(arguments, PRODUCT_FIELDS))
-    return _count(total, arguments)
+    return count_up_to(total, arguments)
 
 
 def resolve_variants_count(_root: object, info: Info, **arguments: Any) -> dict[str, object]:  # noqa: ANN401
     """`productVariantsCount`."""
     total = catalog.count_variants(info.context.store, search_filter(arguments, VARIANT_FIELDS))
-    return _count(total, arguments)
+    return count_up_to(total, arguments)
 
 
 def resolve_bulk_operation(_root: object, info: Info, id: str) -> BulkRow | None:  # noqa: A002
@@ -213,10 +213,13 @@ def _variant_number(gid: GlobalId) -> int | None:
     return gid.number if gid.type_name == "ProductVariant" else None
 
 
-def _variant_order(arguments: dict[str, Any]) -> tuple[Callable[[Any], catalog.Key], tuple[str, ...]]:
-    if arguments.get("sortKey") == "POSITION":
-        return by_position, ("v.position", "v.id")
-    return by_id, ("v.id",)
+def _variants_page(store: Reader, where: Filter, arguments: dict[str, Any]) -> Page:
+    order = VARIANT_ORDERS.get(arguments.get("sortKey") or "ID", BY_ID)
+
+    def fetch(part: catalog.Slice) -> Sequence[VariantRow]:
+        return catalog.list_variants(store, part, where, order.columns)
+
+    return fetch_page(page_arguments(arguments), order.key, fetch, parse_place if order.is_text else None)
 
 
 def search_filter(arguments: dict[str, Any], fields: dict[str, Callable[[str, str], Filter]]) -> Filter:
@@ -227,7 +230,7 @@ def search_filter(arguments: dict[str, Any], fields: dict[str, Callable[[str, st
         raise BadRequestError(str(error)) from error
 
 
-def _count(total: int, arguments: dict[str, Any]) -> dict[str, object]:
+def count_up_to(total: int, arguments: dict[str, Any]) -> dict[str, object]:
     """Count up to the limit. A recorded count of everything is exact beyond the default one: that does not cap it."""
     limit = arguments.get("limit")
     is_default = limit == _DEFAULT_LIMIT and not arguments.get("query")

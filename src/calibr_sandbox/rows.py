@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class ProductRow(NamedTuple):
-    """A product. `tags` and `options` are JSON text; times are whole seconds since the epoch."""
+    """A product. `tags`, `options` and `extra` are JSON text; times are whole seconds since the epoch."""
 
     id: int
     title: str
@@ -16,6 +16,7 @@ class ProductRow(NamedTuple):
     options: str
     created_at: int
     updated_at: int
+    extra: str
 
 
 class VariantRow(NamedTuple):
@@ -48,12 +49,21 @@ class InventoryItemRow(NamedTuple):
 
 
 class OptionRow(NamedTuple):
-    """An option of a product (size, color) with the values its variants use."""
+    """An option of a product (size, color) with the values its variants use, and all that were named for it."""
 
     id: int
     name: str
     position: int
     values: list[str]
+    declared: list[str]
+
+
+class OptionValue(NamedTuple):
+    """A value of an option of a product, and whether a variant uses it."""
+
+    id: int
+    name: str
+    has_variants: bool
 
 
 class SelectedOption(NamedTuple):
@@ -61,6 +71,7 @@ class SelectedOption(NamedTuple):
 
     name: str
     value: str
+    option: OptionRow
 
 
 class Money(NamedTuple):

@@ -16,7 +16,7 @@ from graphql import (
     get_named_type,
 )
 
-from calibr_sandbox import queries, scalars, storefront, webhook_resolvers
+from calibr_sandbox import identifiers, product_writes, queries, scalars, storefront, webhook_resolvers
 from calibr_sandbox.bulk_mutations import resolve_cancel, resolve_run_mutation, resolve_run_query
 from calibr_sandbox.context import Info
 from calibr_sandbox.errors import AccessDeniedError
@@ -26,6 +26,7 @@ from calibr_sandbox.inventory_update import resolve_inventory_item_update
 from calibr_sandbox.markets import fields as market_fields
 from calibr_sandbox.markets import resolvers as market_resolvers
 from calibr_sandbox.markets import rows as market_rows
+from calibr_sandbox.product_set import resolve_set
 from calibr_sandbox.rows import BulkRow, InventoryItemRow, OptionRow, ProductRow, VariantRow
 from calibr_sandbox.scopes import Requirement, requirement, requirement_of_type, with_implied
 from calibr_sandbox.staged_targets import resolve_staged_uploads_create
@@ -36,7 +37,7 @@ Resolver = Callable[..., Any]
 
 
 def _find_node(info: Info, type_name: str, number: int) -> object | None:
-    finders = (market_resolvers.find_node, webhook_resolvers.find_node)
+    finders = (market_resolvers.find_node, webhook_resolvers.find_node, identifiers.find_node)
     found = (find(info, type_name, number) for find in finders)
     return next((row for row in found if row is not None), None)
 
@@ -63,6 +64,10 @@ _ROOTS: Final[dict[str, dict[str, Resolver]]] = {
         "productVariantsBulkCreate": resolve_bulk_create,
         "productVariantsBulkDelete": resolve_bulk_delete,
         "productVariantsBulkUpdate": resolve_bulk_update,
+        "productCreate": product_writes.resolve_create,
+        "productUpdate": product_writes.resolve_update,
+        "productDelete": product_writes.resolve_delete,
+        "productSet": resolve_set,
         "bulkOperationRunMutation": resolve_run_mutation,
         "bulkOperationRunQuery": resolve_run_query,
         "stagedUploadsCreate": resolve_staged_uploads_create,
@@ -92,6 +97,7 @@ _PARTS: Final[tuple[dict[str, dict[str, Resolver]], ...]] = (
     _ROOTS,
     market_resolvers.RESOLVERS,
     webhook_resolvers.RESOLVERS,
+    identifiers.RESOLVERS,
     storefront.RESOLVERS,
 )
 _READERS: Final[tuple[dict[str, dict[str, Getter]], ...]] = (

@@ -40,7 +40,7 @@ _NAMES_BY_TEXT: Final[dict[str, str]] = {
     _PRODUCTS: "Collection CompanyLocationCatalog MarketCatalog PriceListAdjustment PriceListParent Product"
     " ProductCompareAtPriceRange ProductContextualPricing ProductOption ProductOptionValue ProductPriceRangeV2"
     " ProductVariant ProductVariantContextualPricing QuantityRule MarketCatalog.marketsCount"
-    " QueryRoot.productsCount"
+    " QueryRoot.collectionsCount QueryRoot.productsCount"
     " QueryRoot.productVariantsCount",
     _STOCK: "CountryHarmonizedSystemCode InventoryItem InventoryItemMeasurement",
     _MARKETS: "Market MarketConditions MarketCurrencySettings MarketPriceInclusions MarketRegionCountry"
@@ -52,11 +52,15 @@ _NAMES_BY_TEXT: Final[dict[str, str]] = {
     _SEE_LISTS: "PriceListAdjustmentSettings PriceListPrice QuantityPriceBreak",
     _LISTINGS: "AppCatalog",
     _FILES: "ExternalVideo Media MediaImage Model3d Video VideoSource",
+    "`read_products` access scope or `read_publications` access scope.": "QueryRoot.catalogOperations",
     "`read_products` access scope or `read_files` access scope.": "MediaError MediaWarning",
     "`read_products` access scope, `read_files` access scope or `read_themes` access scope.": "Model3dSource",
-    "`read_inventory` access scope.": "InventoryLevel",
+    "`read_inventory` access scope.": "InventoryLevel InventoryItem.duplicateSkuCount",
     _LOCATIONS: "Location",
     _INVENTORY: "Mutation.inventoryItemUpdate",
+    f"{_WRITE} a permission to create products.": "Mutation.productCreate Mutation.productSet",
+    f"{_WRITE} a permission to delete products.": "Mutation.productDelete",
+    f"{_WRITE} a permission to update products.": "Mutation.productUpdate",
     f"{_WRITE} a permission to create product variants.": "Mutation.productVariantsBulkCreate",
     f"{_WRITE} a permission to delete product variants.": "Mutation.productVariantsBulkDelete",
     f"{_WRITE} a permission to update product variants.": "Mutation.productVariantsBulkUpdate",

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from calibr_sandbox.ids import INVENTORY_ITEM_SHIFT
 
-_TERM: Final = re.compile(r"""(?P<field>[a-z_]+):(?P<op><=|>=|<|>)?(?P<value>"[^"]*"|'[^']*'|[^\s()]+)""")
+_TERM: Final = re.compile(r"""(?P<field>[a-z_]+[0-9]?):(?P<op><=|>=|<|>)?(?P<value>"[^"]*"|'[^']*'|[^\s()]+)""")
 _SPACE: Final = re.compile(r"\s*")
 _AND: Final = re.compile(r"AND(?=[\s(])")
 _OR: Final = re.compile(r"OR(?=[\s(])")
@@ -46,7 +46,17 @@ Fields = dict[str, Callable[[str, str], Filter]]
 
 
 def _text(column: str) -> Callable[[str, str], Filter]:
-    return lambda _operator, value: Filter(f"{column} = ? COLLATE NOCASE", (value,))
+    """A text whatever its case; `red*` is any that begins so, `*` any at all."""
+
+    def build(_operator: str, value: str) -> Filter:
+        if value == "*":
+            return Filter(f"coalesce({column}, '') <> ''")
+        if value.endswith("*"):
+            start = value[:-1]
+            return Filter(f"lower(substr({column}, 1, ?)) = lower(?)", (len(start), start))
+        return Filter(f"{column} = ? COLLATE NOCASE", (value,))
+
+    return build
 
 
 def _number(column: str) -> Callable[[str, str], Filter]:
@@ -70,27 +80,89 @@ def _time(column: str, field: str) -> Callable[[str, str], Filter]:
     return build
 
 
+def _signed(column: str) -> Callable[[str, str], Filter]:
+    """A whole number that may be below zero."""
+
+    def build(operator: str, value: str) -> Filter:
+        if not value.removeprefix("-").isdecimal() or len(value) > _MAX_DIGITS:
+            raise SearchError(f"{value!r} is not a number")
+        return Filter(f"{column} {operator} ?", (int(value),))
+
+    return build
+
+
+def _flag(sql: str) -> Callable[[str, str], Filter]:
+    """Yes or no."""
+
+    def build(_operator: str, value: str) -> Filter:
+        if value.lower() not in {"true", "false"}:
+            raise SearchError(f"{value!r} is neither true nor false")
+        return Filter(f"({sql}) = ?", (int(value.lower() == "true"),))
+
+    return build
+
+
+def _some(tables: str, joined: str, find: Callable[[str, str], Filter]) -> Callable[[str, str], Filter]:
+    """Whether there is a row of other tables for which a condition holds."""
+
+    def build(operator: str, value: str) -> Filter:
+        found = find(operator, value)
+        return Filter(f"EXISTS (SELECT 1 FROM {tables} WHERE {joined} AND {found.sql})", found.parameters)  # noqa: S608
+
+    return build
+
+
+def _product_ids(_operator: str, value: str) -> Filter:
+    numbers = value.split(",")
+    if not all(number.isdecimal() and len(number) <= _MAX_DIGITS for number in numbers):
+        raise SearchError(f"{value!r} is no list of numbers")
+    return Filter(f"v.product_id IN ({','.join('?' * len(numbers))})", tuple(map(int, numbers)))
+
+
+def _not_tagged(operator: str, value: str) -> Filter:
+    found = _tag(operator, value)
+    return Filter(f"NOT {found.sql}", found.parameters)
+
+
 def _tag(_operator: str, value: str) -> Filter:
     sql = "EXISTS (SELECT 1 FROM json_each(p.tags) t WHERE t.value = ? COLLATE NOCASE)"
     return Filter(sql, (value,))
 
 
-def _sku(_operator: str, value: str) -> Filter:
-    sql = "EXISTS (SELECT 1 FROM variant s WHERE s.product_id = p.id AND s.sku = ? COLLATE NOCASE)"
-    return Filter(sql, (value,))
-
-
-_SHARED: Final = {"vendor": _text("p.vendor"), "product_type": _text("p.product_type"), "tag": _tag}
+_SHARED: Final = {
+    "vendor": _text("p.vendor"),
+    "product_type": _text("p.product_type"),
+    "tag": _tag,
+    "tag_not": _not_tagged,
+}
+_OWN: Final = ("variant s", "s.product_id = p.id")
+_STOCK: Final = "coalesce(json_extract({0}.extra, '$.inventoryQuantity'), 0)"
+_REDUCED: Final = (
+    "EXISTS (SELECT 1 FROM variant s WHERE s.product_id = p.id"
+    " AND (length(s.compare_at_price), s.compare_at_price) > (length(s.price), s.price))"
+)
+"""Amounts of a shop have the same decimals: the longer text is more, of two as long the later one."""
 PRODUCT_FIELDS: Final = _SHARED | {
+    "barcode": _some(*_OWN, _text("s.barcode")),
+    "collection_id": _some("collection_member h", "h.product_id = p.id", _number("h.collection_id")),
+    "is_price_reduced": _flag(_REDUCED),
+    "variant_id": _some(*_OWN, _number("s.id")),
+    "variant_title": _some(*_OWN, _text("s.title")),
     "id": _number("p.id"),
     "handle": _text("p.handle"),
     "title": _text("p.title"),
-    "sku": _sku,
+    "sku": _some(*_OWN, _text("s.sku")),
     "status": _text("p.status"),
     "created_at": _time("p.created_at", "created_at"),
     "updated_at": _time("p.updated_at", "updated_at"),
 }
 VARIANT_FIELDS: Final = _SHARED | {
+    "barcode": _text("v.barcode"),
+    "collection": _some("collection_member h", "h.product_id = v.product_id", _number("h.collection_id")),
+    "inventory_quantity": _signed(_STOCK.format("v")),
+    **{f"option{place}": _text(f"json_extract(v.option_values, '$[{place - 1}]')") for place in (1, 2, 3)},
+    "product_ids": _product_ids,
+    "taxable": _flag("coalesce(json_extract(v.extra, '$.taxable'), 1)"),
     "id": _number("v.id"),
     "product_id": _number("v.product_id"),
     "product_status": _text("p.status"),
@@ -116,10 +188,24 @@ MARKET_FIELDS: Final = {
     "name": _contains("m.name"),
     "status": _text("m.status"),
 }
+_APPLIED: Final = "catalog_context x"
+_TO_LOCATION: Final = "x.catalog_id = c.id AND c.kind = 'COMPANY_LOCATION'"
 CATALOG_FIELDS: Final = {
+    "company_id": _some(
+        f"{_APPLIED} JOIN company_location l ON l.id = x.context_id", _TO_LOCATION, _number("l.company_id")
+    ),
+    "company_location_id": _some(_APPLIED, _TO_LOCATION, _number("x.context_id")),
+    "market_id": _some(_APPLIED, "x.catalog_id = c.id AND c.kind = 'MARKET'", _number("x.context_id")),
     "id": _number("c.id"),
     "title": _contains("c.title"),
     "status": _text("c.status"),
+}
+COLLECTION_FIELDS: Final = {
+    "id": _number("k.id"),
+    "handle": _text("k.handle"),
+    "title": _contains("k.title"),
+    "updated_at": _time("k.updated_at", "updated_at"),
+    "product_id": _some("collection_member h", "h.collection_id = k.id", _number("h.product_id")),
 }
 WEBHOOK_FIELDS: Final = {
     "id": _number("w.id"),

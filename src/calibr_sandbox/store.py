@@ -27,7 +27,8 @@ CREATE TABLE IF NOT EXISTS product (
   tags TEXT NOT NULL,
   options TEXT NOT NULL,
   created_at INTEGER NOT NULL,
-  updated_at INTEGER NOT NULL
+  updated_at INTEGER NOT NULL,
+  extra TEXT NOT NULL DEFAULT '{}'
 );
 CREATE TABLE IF NOT EXISTS variant (
   id INTEGER PRIMARY KEY,
@@ -139,6 +140,7 @@ _LATER_COLUMNS: Final = {
         "price_list_id": "INTEGER",
         "currency": "TEXT",
     },
+    "product": {"extra": "TEXT NOT NULL DEFAULT '{}'"},
     "variant": {"extra": "TEXT NOT NULL DEFAULT '{}'"},
     "bulk_operation": {
         "type": "TEXT NOT NULL DEFAULT 'QUERY'",

@@ -13,6 +13,8 @@ from calibr_sandbox.fields import Getter, ShopContext, timestamp
 from calibr_sandbox.ids import parse_gid
 from calibr_sandbox.markets.rows import ContextPrice
 from calibr_sandbox.money import money_v2_amount
+from calibr_sandbox.product_extras import DEFAULTS as PRODUCT_DEFAULTS
+from calibr_sandbox.product_extras import description_of, product_reader
 from calibr_sandbox.queries import search_filter
 from calibr_sandbox.rows import InventoryItemRow, Money, ProductRow, VariantRow
 from calibr_sandbox.search import INVENTORY_FIELDS
@@ -59,9 +61,9 @@ def resolve_nothing(_row: object, _info: Info, **arguments: Any) -> Page:  # noq
     return window([], page_arguments(arguments), by_id)
 
 
-def resolve_description(_product: ProductRow, _info: Info, **_arguments: Any) -> str:  # noqa: ANN401
-    """`Product.description`: the sandbox keeps none."""
-    return ""
+def resolve_description(product: ProductRow, _info: Info, truncateAt: int | None = None) -> str:  # noqa: N803
+    """`Product.description`: its HTML without the tags."""
+    return description_of(product, truncateAt)
 
 
 def _place_of_metafield(field: dict[str, Any]) -> tuple[str, int]:
@@ -115,12 +117,10 @@ def _constant(value: object) -> Getter:
 _NO: Final = _constant(None)
 GETTERS: Final[dict[str, dict[str, Getter]]] = {
     "Product": {
-        **dict.fromkeys(
-            ("category", "featuredImage", "featuredMedia", "giftCardTemplateSuffix", "templateSuffix"), _NO
-        ),
-        **dict.fromkeys(("isGiftCard", "requiresSellingPlan"), _constant(value=False)),
+        **dict.fromkeys(("category", "featuredImage", "featuredMedia"), _NO),
+        **{name: product_reader(name) for name in PRODUCT_DEFAULTS},
+        "isGiftCard": _constant(value=False),
         "compareAtPriceRange": _compare_at_range,
-        "descriptionHtml": _constant(""),
         "hasOnlyDefaultVariant": _has_only_default,
         "hasOutOfStockVariants": lambda row, shop: not all(_is_for_sale(each, shop) for each in _variants(row, shop)),
         "hasVariantsThatRequiresComponents": lambda row, shop: any(_COMPONENTS(v, shop) for v in _variants(row, shop)),
@@ -128,7 +128,6 @@ GETTERS: Final[dict[str, dict[str, Getter]]] = {
         "onlineStoreUrl": _store_url,
         "priceRangeV2": _price_range,
         "publishedAt": _published_at,
-        "seo": _constant({"title": None, "description": None}),
     },
     "ProductVariant": {
         "availableForSale": _is_for_sale,

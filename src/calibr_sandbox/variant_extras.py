@@ -48,6 +48,11 @@ def variant_reader(name: str) -> Callable[[VariantRow, object], Any]:
     return lambda row, _shop: _or_default(read_extra(row.extra), name, VARIANT_DEFAULTS)
 
 
+def quantity_of(row: VariantRow) -> int:
+    """How many of a variant are in stock; fewer than none when more were sold."""
+    return int(_or_default(read_extra(row.extra), "inventoryQuantity", VARIANT_DEFAULTS))
+
+
 def item_reader(name: str) -> Callable[[InventoryItemRow, object], Any]:
     """Return what reads a field of an inventory item."""
     return lambda row, _shop: _or_default(read_extra(row.variant.extra).get(_ITEM) or {}, name, ITEM_DEFAULTS)
@@ -79,6 +84,9 @@ def changed_extra(text: str, entry: Mapping[str, Any]) -> str:
     item = {name: sent_item[name] for name in (*ITEM_DEFAULTS, "measurement") if name in sent_item}
     if isinstance(item.get("harmonizedSystemCode"), str):
         item["harmonizedSystemCode"] = item["harmonizedSystemCode"].replace(".", "")
+    if entry.get("inventoryQuantities"):
+        # Stock is counted without locations here.
+        changes["inventoryQuantity"] = sum(level["availableQuantity"] for level in entry["inventoryQuantities"])
     if item:
         changes[_ITEM] = {**(known.get(_ITEM) or {}), **item}
     if entry.get("metafields"):

@@ -10,6 +10,7 @@ import orjson
 
 from calibr_sandbox.catalog import find_product, stream_variants_of, variants_by_id
 from calibr_sandbox.context import Info
+from calibr_sandbox.facts import delete_variants
 from calibr_sandbox.ids import FIRST_VARIANT_ID, parse_gid
 from calibr_sandbox.money import to_shop_text
 from calibr_sandbox.queries import number_of
@@ -38,7 +39,7 @@ def resolve_bulk_create(
         before = list(stream_variants_of(store, product_id))
         rows, errors = _new_rows(store, product, before, variants)
         if not errors and rows:
-            _insert(connection, rows)
+            insert_variants(connection, rows)
             journal_new(connection, rows, info.context.writer)
             _remove_standalone(connection, before, strategy)
             settle_product(store, connection, product)
@@ -65,7 +66,7 @@ def resolve_bulk_delete(
         numbers = [parsed.number if (parsed := parse_gid(text)) else 0 for text in variantsIds]
         errors = _delete_errors(numbers, own)
         if not errors and numbers:
-            connection.executemany("DELETE FROM variant WHERE id = ?", [(number,) for number in set(numbers)])
+            delete_variants(connection, sorted(set(numbers)))
             settle_product(store, connection, product)
         product = find_product(store, product_id)
     if not errors and numbers:
@@ -105,13 +106,14 @@ def _new_rows(
             continue
         taken.add(chosen)
         if not errors:
-            blank = _blank(store, product, first + index, len(before) + index + 1, chosen)
+            blank = blank_variant(store, product, first + index, len(before) + index + 1, chosen)
             rows.append(apply_entry(blank, entry, store.currency))
     errors.sort(key=lambda error: (error.field, error.code or ""))
     return rows, errors
 
 
-def _blank(store: Store, product: ProductRow, number: int, position: int, chosen: tuple[str, ...]) -> VariantRow:
+def blank_variant(store: Store, product: ProductRow, number: int, position: int, chosen: tuple[str, ...]) -> VariantRow:
+    """Make the row of a new variant, at no price."""
     now = int(time.time())
     return VariantRow(
         id=number,
@@ -132,7 +134,8 @@ def _blank(store: Store, product: ProductRow, number: int, position: int, chosen
     )
 
 
-def _insert(connection: sqlite3.Connection, rows: list[VariantRow]) -> None:
+def insert_variants(connection: sqlite3.Connection, rows: list[VariantRow]) -> None:
+    """Store new variants. Inside a transaction."""
     names = VariantRow._fields[:-2]
     sql = f"INSERT INTO variant ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608 - of our own
     connection.executemany(sql, [row[:-2] for row in rows])
@@ -144,7 +147,7 @@ def _remove_standalone(connection: sqlite3.Connection, before: list[VariantRow],
         return
     is_default = tuple(orjson.loads(before[0].option_values)) == STANDALONE
     if is_default or strategy == "REMOVE_STANDALONE_VARIANT":
-        connection.execute("DELETE FROM variant WHERE id = ?", (before[0].id,))
+        delete_variants(connection, [before[0].id])
 
 
 def _told(errors: list[RowError]) -> list[dict[str, Any]]:

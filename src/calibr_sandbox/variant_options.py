@@ -73,7 +73,7 @@ class Options:
         if entry.get("name") is not None:
             return str(entry["name"])
         index = (_number(entry.get("id")) or 0) % 1_000 - 1
-        values = self._options[place]["values"]
+        values = declared_values(self._options[place])
         return str(values[index]) if 0 <= index < len(values) else None
 
 
@@ -107,13 +107,22 @@ class Choices:
 
 def option_column(names: Iterable[str], known: str, variants: list[tuple[str, ...]]) -> str:
     """Write a product's column: the values that its variants use, known ones in the order they had."""
-    before = {option["name"]: option["values"] for option in orjson.loads(known)}
+    before = {option["name"]: option for option in orjson.loads(known)}
     options = []
     for place, name in enumerate(names):
         used = dict.fromkeys(choices[place] for choices in variants if place < len(choices))
-        kept = [value for value in before.get(name, []) if value in used]
-        options.append({"name": name, "values": list(dict.fromkeys([*kept, *used]))})
+        known_values = declared_values(before[name]) if name in before else []
+        values = list(dict.fromkeys([*(value for value in known_values if value in used), *used]))
+        option: Entry = {"name": name, "values": values}
+        if "declared" in before.get(name, {}):
+            option["declared"] = list(dict.fromkeys([*known_values, *values]))
+        options.append(option)
     return orjson.dumps(options).decode()
+
+
+def declared_values(option: Entry) -> list[str]:
+    """All values of an option: those that were named with it stay, whether a variant uses them or not."""
+    return list(option.get("declared") or option["values"])
 
 
 def value_ids(option_id: int, values: list[str]) -> Iterator[tuple[int, str]]:

@@ -20,6 +20,10 @@ Path = tuple[str, ...]
 _TOO_LARGE: Final = f"must be less than {UPPER_BOUND}"
 _NEGATIVE: Final = "must be greater than or equal to 0"
 _MAX_TEXT: Final = 255
+_STOCK_OF_OLD: Final = (
+    "Inventory quantities can only be provided during create. To update inventory for existing variants, use"
+    " inventoryAdjustQuantities."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,9 @@ def _errors_of(path: Path, entry: Entry, known: dict[int, VariantRow]) -> list[R
         return [RowError((*path, "id"), "Product variant is missing ID attribute", "PRODUCT_VARIANT_ID_MISSING")]
     if variant_number(entry) not in known:
         return [RowError((*path, "id"), "Product variant does not exist", "PRODUCT_VARIANT_DOES_NOT_EXIST")]
+    if entry.get("inventoryQuantities"):
+        code = "NO_INVENTORY_QUANTITIES_ON_VARIANTS_UPDATE"
+        return [RowError((*path, "inventoryQuantities"), _STOCK_OF_OLD, code), *value_errors(path, entry)]
     return value_errors(path, entry)
 
 

@@ -11,11 +11,12 @@ from urllib.parse import SplitResult, urlsplit
 
 MAX_LENGTH: Final = 65_536
 _SCHEME: Final = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://")
-_PUBSUB: Final = re.compile(r"pubsub://[a-z][a-z0-9.:-]{4,60}:[A-Za-z][\w.~+%-]{2,254}")
+_PROJECT: Final = re.compile(r"pubsub://[a-z][a-z0-9.:-]{4,60}:")
+_PUBSUB: Final = re.compile(_PROJECT.pattern + r"[A-Za-z][\w.~+%-]{2,254}")
 _EVENT_BRIDGE: Final = re.compile(r"arn:aws[a-z-]*:events:[a-z0-9-]+:\d*:event-source/aws\.partner/shopify\.com.*")
 _INTERNAL: Final = ("localhost", "local", "internal", "localdomain")
 _SHOPIFY: Final = ("shopify.com", "myshopify.com", "shopifycloud.com", "shopify.io", "myshopify.io", "shopifysvc.com")
-_INVALID: Final = "Address is invalid"
+INVALID_ADDRESS: Final = "Address is invalid"
 
 
 def refusal_of(address: str) -> str | None:
@@ -30,7 +31,12 @@ def refusal_of(address: str) -> str | None:
     scheme = found[1].lower() if found else "pubsub"
     if scheme == "https":
         return _refusal_of_host(address)
-    return _INVALID if scheme == "pubsub" else f"Address protocol {scheme}:// is not supported"
+    return INVALID_ADDRESS if scheme == "pubsub" else f"Address protocol {scheme}:// is not supported"
+
+
+def has_good_project(address: str) -> bool:
+    """Whether an address of Pub/Sub names a project that can be."""
+    return _PROJECT.match(address) is not None
 
 
 def is_near(url: str) -> bool:
@@ -54,9 +60,9 @@ def _refusal_of_host(address: str) -> str | None:
     try:
         host, _ = (urlsplit(address).hostname or "").rstrip("."), urlsplit(address).port
     except ValueError:
-        return _INVALID
+        return INVALID_ADDRESS
     if not host or any(character.isspace() for character in address):
-        return _INVALID
+        return INVALID_ADDRESS
     if _is_internal(host) or any(host == name or host.endswith(f".{name}") for name in _SHOPIFY):
         return "Address cannot be a Shopify or an internal domain"
     return None

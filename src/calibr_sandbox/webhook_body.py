@@ -9,7 +9,7 @@ from calibr_sandbox.catalog import Slice, find_product, list_variants
 from calibr_sandbox.config import MAX_VARIANTS_PER_PRODUCT, SandboxConfig
 from calibr_sandbox.fields import product_options, timestamp
 from calibr_sandbox.ids import INVENTORY_ITEM_SHIFT, gid
-from calibr_sandbox.rows import BulkRow, ProductRow, VariantRow
+from calibr_sandbox.rows import BulkRow, OptionRow, ProductRow, VariantRow
 from calibr_sandbox.search import Filter
 from calibr_sandbox.store import Reader
 
@@ -102,13 +102,17 @@ def _product(row: ProductRow, variants: list[VariantRow]) -> dict[str, Any]:
         "tags": ", ".join(orjson.loads(row.tags)),
         "created_at": timestamp(row.created_at),
         "updated_at": timestamp(row.updated_at),
-        "options": [{**option._asdict(), "product_id": row.id} for option in product_options(row)],
+        "options": [_option(option, row.id) for option in product_options(row)],
         "variants": [_variant(variant) for variant in variants[:IN_FULL]],
         "variant_gids": [
             {"admin_graphql_api_id": gid("ProductVariant", variant.id), "updated_at": timestamp(variant.updated_at)}
             for variant in newest_first
         ],
     }
+
+
+def _option(row: OptionRow, product_id: int) -> dict[str, Any]:
+    return {"id": row.id, "name": row.name, "position": row.position, "values": row.values, "product_id": product_id}
 
 
 def _variant(row: VariantRow) -> dict[str, Any]:

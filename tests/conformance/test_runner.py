@@ -96,6 +96,18 @@ def test_a_planted_difference_is_seen(tmp_path: Path, change: dict[str, str], to
     assert told in found.differences[0]
 
 
+def test_a_product_of_a_setup_is_there_as_its_case_found_it(tmp_path: Path) -> None:
+    query = "mutation($product: ProductCreateInput!) { productCreate(product: $product) { product { id title } } }"
+    made = {"data": {"productCreate": {"product": {"id": PRODUCT, "title": "Hat"}}}}
+    step = {"query": query, "variables": {"product": {"title": "Hat"}}, "response": {"payload": made}}
+    read = {"query": READ, "variables": {"id": PRODUCT}, "response": {"payload": {"data": {"product": STATE}}}}
+
+    found = outcome(tmp_path, {"apiVersion": "2026-04", "setup": {"product": step}, "case": read})
+
+    assert found.differences == []
+    assert found.compared == 1
+
+
 def test_what_a_mutation_wrote_was_not_there_before(tmp_path: Path) -> None:
     (sent,) = UPDATE["variables"]["variants"]
     lost = {"variables": {**UPDATE["variables"], "variants": [{**sent, "price": None}]}, "response": UPDATE["response"]}

@@ -20,6 +20,7 @@ from calibr_sandbox.markets.rows import (
 )
 from calibr_sandbox.money import money_v2_amount
 from calibr_sandbox.rows import Money
+from calibr_sandbox.unit_prices import unit_price
 
 
 def _id(type_name: str) -> Getter:
@@ -195,6 +196,7 @@ GETTERS: Final[dict[str, dict[str, Getter]]] = {
         "id": _id("Company"),
         "name": _attribute("name"),
         "externalId": _attribute("external_id"),
+        "locationsCount": _exact(lambda row, shop: len(reads.list_locations(shop.store, row.id))),
         "createdAt": lambda row, _: timestamp(row.created_at),
         "updatedAt": lambda row, _: timestamp(row.created_at),
     },
@@ -204,6 +206,7 @@ GETTERS: Final[dict[str, dict[str, Getter]]] = {
     | {"originType": lambda row, _: "FIXED" if row.is_fixed else "RELATIVE", "variant": _attribute("variant")},
     "QuantityRule": _RULE,
     "QuantityPriceBreak": _BREAK,
-    "ProductVariantContextualPricing": _PRICES | {"unitPrice": _constant(None), "quantityRule": _context_rule},
+    "ProductVariantContextualPricing": _PRICES
+    | {"unitPrice": lambda row, _: unit_price(row.variant, row.price, row.currency), "quantityRule": _context_rule},
     "ProductPriceRangeV2": {"minVariantPrice": _range_end(0), "maxVariantPrice": _range_end(1)},
 }

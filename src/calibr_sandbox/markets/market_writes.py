@@ -2,12 +2,12 @@
 
 import re
 import sqlite3
-from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final
 
 from calibr_sandbox.context import Info
 from calibr_sandbox.ids import gid
+from calibr_sandbox.markets.market_parts import Parts, add_parts, named_in_create, named_in_update, remove_parts
 from calibr_sandbox.markets.reads import find_market
 from calibr_sandbox.markets.refusals import Refusal, text_refusals, user_errors
 from calibr_sandbox.markets.rows import MarketRow
@@ -31,17 +31,19 @@ def resolve_create(_root: object, info: Info, input: Input) -> dict[str, Any]:  
         handle = input.get("handle") or _NOT_HANDLE.sub("-", name.lower()).strip("-")
         if not refusals and store.fetch_one("SELECT 1 FROM market WHERE handle = ?", (handle,)):
             refusals = [Refusal(("input", "name"), "Name has already been taken", "TAKEN")]
+        parts = named_in_create(store, input)
+        refusals += parts.refusals
         if refusals:
             return {"market": None, "userErrors": user_errors(refusals)}
         market = _with_settings(
             MarketRow(0, name, handle, _status(input), store.currency, None, 0, 1, *_PRICING), input
         )
-        stored = insert_market(connection, market, _countries(input))
+        stored = insert_market(connection, market, parts)
     return {"market": stored, "userErrors": []}
 
 
 def resolve_update(_root: object, info: Info, id: str, input: Input) -> dict[str, Any]:  # noqa: A002
-    """`marketUpdate`: name, handle, status, currency settings and what prices include."""
+    """`marketUpdate`: also its countries and catalogs; what is both added and taken away is there in the end."""
     store, number = info.context.store, number_of(id, "Market")
     with store.transaction() as connection:
         market = find_market(store, number)
@@ -50,6 +52,8 @@ def resolve_update(_root: object, info: Info, id: str, input: Input) -> dict[str
         refusals = _status_refusals(input)
         if "name" in input:
             refusals += text_refusals(input["name"], ("input", "name"), "Name")
+        added, removed = named_in_update(store, input)
+        refusals += [*added.refusals, *removed.refusals]
         if refusals:
             return {"market": None, "userErrors": user_errors(refusals)}
         changed = market._replace(
@@ -60,6 +64,8 @@ def resolve_update(_root: object, info: Info, id: str, input: Input) -> dict[str
         changed = _with_settings(changed, input)
         columns = ", ".join(f"{name} = ?" for name in MarketRow._fields[1:])
         connection.execute(f"UPDATE market SET {columns} WHERE id = ?", (*changed[1:], number))  # noqa: S608 - own columns
+        remove_parts(connection, number, removed)
+        add_parts(connection, number, added)
     return {"market": changed, "userErrors": []}
 
 
@@ -79,14 +85,12 @@ def resolve_delete(_root: object, info: Info, id: str) -> dict[str, Any]:  # noq
     return {"deletedId": gid("Market", number), "userErrors": []}
 
 
-def insert_market(connection: sqlite3.Connection, market: MarketRow, countries: Sequence[str]) -> MarketRow:
-    """Store a market and its countries, and return it with its number."""
+def insert_market(connection: sqlite3.Connection, market: MarketRow, parts: Parts) -> MarketRow:
+    """Store a market with what belongs to it, and return it with its number."""
     stored = market._replace(id=next_number(connection, "market"))
     marks = ",".join("?" * len(stored))
     connection.execute(f"INSERT INTO market VALUES ({marks})", stored)  # noqa: S608 - marks of our own
-    for country in countries:
-        region = (next_number(connection, "market_region"), stored.id, country)
-        connection.execute("INSERT OR IGNORE INTO market_region VALUES (?, ?, ?)", region)
+    add_parts(connection, stored.id, parts)
     return stored
 
 
@@ -105,12 +109,6 @@ def _with_settings(market: MarketRow, input: Input) -> MarketRow:  # noqa: A002
         duties_strategy=included.get("dutiesPricingStrategy") or market.duties_strategy,
         tax_strategy=included.get("taxPricingStrategy") or market.tax_strategy,
     )
-
-
-def _countries(input: Input) -> list[str]:  # noqa: A002
-    condition = (input.get("conditions") or {}).get("regionsCondition") or {}
-    regions = [*(input.get("regions") or ()), *(condition.get("regions") or ())]
-    return list(dict.fromkeys(region["countryCode"] for region in regions))
 
 
 def _status(input: Input, default: str = "DRAFT") -> str:  # noqa: A002

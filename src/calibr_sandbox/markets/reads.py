@@ -39,6 +39,15 @@ def regions_of(store: Reader, market: MarketRow) -> list[RegionRow]:
     return [RegionRow(number, own, country, market.base_currency) for number, own, country in rows]
 
 
+def find_region(store: Reader, number: int) -> RegionRow | None:
+    """Return the country of a market, or None."""
+    sql = (
+        "SELECT r.id, r.market_id, r.country, m.base_currency FROM market_region r JOIN market m ON m.id = r.market_id"
+    )
+    row = store.fetch_one(f"{sql} WHERE r.id = ?", (number,))
+    return RegionRow._make(row) if row else None
+
+
 def markets_of(store: Reader, catalog: CatalogRow) -> list[MarketRow]:
     """List the markets that a catalog applies to."""
     sql = f"{_MARKETS} JOIN catalog_context x ON x.context_id = m.id WHERE x.catalog_id = ?"

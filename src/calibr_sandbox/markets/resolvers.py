@@ -25,12 +25,14 @@ from calibr_sandbox.markets.quantity_pricing import resolve_quantity_pricing
 from calibr_sandbox.markets.rows import (
     GID_TYPE,
     CatalogRow,
+    CompanyLocationRow,
     CompanyRow,
     ContextPrice,
     MarketRow,
     PriceBreakRow,
     PriceListRow,
     PriceRow,
+    PublicationRow,
 )
 from calibr_sandbox.queries import number_of
 from calibr_sandbox.rows import ProductRow, VariantRow
@@ -128,6 +130,35 @@ def _company_locations(row: CompanyRow, info: Info, **arguments: Any) -> Page:  
     return window(reads.list_locations(info.context.store, row.id), page_arguments(arguments), by_id)
 
 
+def _company(_root: object, info: Info, id: str) -> CompanyRow | None:  # noqa: A002
+    return reads.find_company(info.context.store, number_of(id, "Company"))
+
+
+def _location(_root: object, info: Info, id: str) -> CompanyLocationRow | None:  # noqa: A002
+    return reads.find_location(info.context.store, number_of(id, "CompanyLocation"))
+
+
+def _publication(_root: object, info: Info, id: str) -> PublicationRow | None:  # noqa: A002
+    return reads.find_publication(info.context.store, number_of(id, "Publication"))
+
+
+def _location_catalogs(row: CompanyLocationRow, info: Info, **arguments: Any) -> Page:  # noqa: ANN401
+    return window(_catalogs_of(row, info), page_arguments(arguments), by_id)
+
+
+def _location_catalogs_count(row: CompanyLocationRow, info: Info, limit: int | None = None) -> dict[str, object]:
+    return _count(len(_catalogs_of(row, info)), limit)
+
+
+def _in_catalog(row: CompanyLocationRow, info: Info, catalogId: str) -> bool:  # noqa: N803 - the argument's name
+    catalog = reads.find_catalog(info.context.store, catalogId)
+    return catalog is not None and catalog in _catalogs_of(row, info)
+
+
+def _catalogs_of(row: CompanyLocationRow, info: Info) -> list[CatalogRow]:
+    return reads.catalogs_in(info.context.store, "COMPANY_LOCATION", row.id)
+
+
 def _price_lists(_root: object, info: Info, **arguments: Any) -> Page:  # noqa: ANN401
     def by_name(row: PriceListRow) -> Place:
         return (row.name, row.id)
@@ -208,6 +239,11 @@ RESOLVERS: Final[dict[str, dict[str, Callable[..., Any]]]] = {
         "catalog": _catalog,
         "catalogs": _catalogs,
         "catalogsCount": _catalogs_count,
+        # What is asked of a catalog is done when it is answered: there are no operations to tell of.
+        "catalogOperations": lambda _root, _info: [],
+        "company": _company,
+        "companyLocation": _location,
+        "publication": _publication,
         "priceList": _price_list,
         "priceLists": _price_lists,
     },
@@ -237,6 +273,11 @@ RESOLVERS: Final[dict[str, dict[str, Callable[..., Any]]]] = {
     },
     "Market": {"catalogs": _market_catalogs, "regions": _market_regions, "webPresences": _nothing},
     "RegionsCondition": {"regions": _market_regions},
+    "CompanyLocation": {
+        "catalogs": _location_catalogs,
+        "catalogsCount": _location_catalogs_count,
+        "inCatalog": _in_catalog,
+    },
     "MarketCatalog": {"markets": _catalog_markets, "marketsCount": _catalog_markets_count},
     "CompanyLocationCatalog": {"companyLocations": _catalog_locations},
     "Company": {"locations": _company_locations},

@@ -7,6 +7,7 @@ from typing import Final
 
 from calibr_sandbox.markets.catalog_writes import insert_catalog
 from calibr_sandbox.markets.list_writes import insert_list
+from calibr_sandbox.markets.market_parts import Parts
 from calibr_sandbox.markets.market_writes import insert_market
 from calibr_sandbox.markets.names import COUNTRY_NAMES
 from calibr_sandbox.markets.rows import CatalogRow, MarketRow, PriceListRow
@@ -73,7 +74,7 @@ def store_markets(store: Store, specs: Sequence[MarketSpec]) -> int:
         for place, spec in enumerate(specs):
             pricing = ("ADD_DUTIES_AT_CHECKOUT", "INCLUDES_TAXES_IN_PRICE_BASED_ON_COUNTRY")
             draft = MarketRow(0, spec.name, spec.name.lower(), "ACTIVE", spec.currency, None, 0, 1, *pricing)
-            market = insert_market(connection, draft, spec.countries)
+            market = insert_market(connection, draft, Parts(spec.countries))
             kind = "PERCENTAGE_DECREASE" if spec.percent < 0 else "PERCENTAGE_INCREASE"
             adjustment = (kind, f"{abs(spec.percent):f}", "ADJUSTED")
             price_list = insert_list(connection, PriceListRow(0, spec.name, spec.currency, *adjustment))

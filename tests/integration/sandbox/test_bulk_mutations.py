@@ -248,3 +248,28 @@ def test_the_current_operation_is_that_of_its_type(sandbox: StartedSandbox) -> N
     assert found.data == {"m": {"id": gid}, "q": None}
     listed = '{ bulkOperations(first: 5, query: "operation_type:mutation") { nodes { id type } } }'
     assert sandbox.client.graphql(listed).data["bulkOperations"]["nodes"] == [{"id": gid, "type": "MUTATION"}]
+
+
+def test_products_are_made_in_bulk_and_shown_by_an_export(sandbox: StartedSandbox) -> None:
+    create = """mutation($product: ProductCreateInput!) { productCreate(product: $product) {
+      product { title variants(first: 1) { nodes { price } } } userErrors { field message } } }"""
+    options = [{"name": "Size", "values": [{"name": "S"}, {"name": "M"}]}]
+    lines = [{"product": {"title": "Lamp", "productOptions": options}}, {"product": {"title": ""}}]
+    made = wait(sandbox, run(sandbox, stage(sandbox, lines), create)["bulkOperation"]["id"], "COMPLETED")
+    good, bad = (line["data"]["productCreate"] for line in answers(sandbox, made["url"]))
+
+    assert good == {"product": {"title": "Lamp", "variants": {"nodes": [{"price": "0.00"}]}}, "userErrors": []}
+    assert (bad["product"], bad["userErrors"][0]["field"]) == (None, ["title"])
+    export = """{ products(query: "handle:lamp") { edges { node { title
+      options { name values optionValues { name hasVariants } }
+      variants { edges { node { selectedOptions { value optionValue { name } } } } } id } } } }"""
+    start_export = """mutation($query: String!) { bulkOperationRunQuery(query: $query) {
+      bulkOperation { id } userErrors { message } } }"""
+    begun = sandbox.client.graphql(start_export, {"query": export}).data["bulkOperationRunQuery"]
+    shown = wait(sandbox, begun["bulkOperation"]["id"], "COMPLETED")
+    body = sandbox.client.request("GET", shown["url"].removeprefix(sandbox.url)).body
+    found = {line.get("title", "variant"): line for line in map(json.loads, body.splitlines())}
+
+    values = [{"name": "S", "hasVariants": True}, {"name": "M", "hasVariants": False}]
+    assert found["Lamp"]["options"] == [{"name": "Size", "values": ["S"], "optionValues": values}]
+    assert found["variant"]["selectedOptions"] == [{"value": "S", "optionValue": {"name": "S"}}]

@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from calibr_sandbox.catalog_writer import NewProduct, NewVariant
 from calibr_sandbox.client import Answer
 from calibr_sandbox.csv_load import load_csv
 from calibr_sandbox.serving import listen
@@ -245,3 +246,128 @@ def test_words_of_a_search_are_joined_as_they_say(unchanged: StartedSandbox, sea
     nodes = unchanged.client.graphql(query, {"search": search}).data["products"]["nodes"]
 
     assert [node["title"] for node in nodes] == titles
+
+
+@pytest.mark.parametrize(
+    ("key", "ordered"),
+    [
+        ("ID", "abcd"), ("POSITION", "acbd"), ("TITLE", "cbda"), ("SKU", "bcda"), ("FULL_TITLE", "bacd"),
+        ("NAME", "bacd"), ("INVENTORY_QUANTITY", "dbca"),
+    ],
+)  # fmt: skip
+def test_variants_are_listed_in_every_order_and_page_by_page(start: Starter, key: str, ordered: str) -> None:
+    def product(title: str, *variants: NewVariant) -> NewProduct:
+        return NewProduct(title, title.lower(), "Acme", "", (), ("Color",), variants, 1_767_225_601)
+
+    sandbox = start(
+        (
+            product(
+                "Axe",
+                NewVariant(("Red",), "1", sku="s3", extra={"inventoryQuantity": 7}, barcode="a"),
+                NewVariant(("Green",), "1", barcode="b"),
+            ),
+            product(
+                "Bow",
+                NewVariant(("Blue",), "1", sku="s1", extra={"inventoryQuantity": 2}, barcode="c"),
+                NewVariant(("Pink",), "1", sku="s2", extra={"inventoryQuantity": -3}, barcode="d"),
+            ),
+        )
+    )
+    query = """query($after: String, $back: Boolean, $key: ProductVariantSortKeys) {
+      productVariants(first: 1, after: $after, reverse: $back, sortKey: $key) {
+        nodes { barcode } pageInfo { hasNextPage endCursor } } }"""
+
+    def listed(*, back: bool) -> str:
+        found, after, goes_on = "", None, True
+        while goes_on:
+            page = sandbox.client.graphql(query, {"after": after, "back": back, "key": key}).data["productVariants"]
+            found += page["nodes"][0]["barcode"]
+            after, goes_on = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
+        return found
+
+    assert listed(back=False) == ordered
+    assert listed(back=True) == ordered[::-1]
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ("barcode:42", ["axe"]),
+        ("variant_title:gre*", ["axe"]),
+        ("variant_title:green OR variant_title:'pink / small'", ["axe", "bow"]),
+        ("is_price_reduced:true", ["bow"]),
+        ("is_price_reduced:false", ["axe"]),
+        ("tag_not:sharp", ["bow"]),
+        ("variant_id:45100000000001", ["axe"]),
+        ("vendor:AC*", ["axe"]),
+        ("NOT product_type:*", ["bow"]),
+        ("collection_id:310100000001", ["bow"]),
+    ],
+)
+def test_products_are_searched_by_what_their_variants_are(start: Starter, search: str, found: list[str]) -> None:
+    sandbox = start(_TOOLS)
+    outlet = {"handle": "outlet", "title": "Outlet", "products": [8_100_000_000_002]}
+    assert sandbox.client.request("POST", "/sandbox/collections", outlet).status == 200
+
+    assert _handles(sandbox.client.graphql(PRODUCTS, {"first": 5, "query": search})) == found
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ("barcode:4*", "ab"),
+        ("inventory_quantity:<=0", "ad"),
+        ("inventory_quantity:-3", "d"),
+        ("option1:RED", "a"),
+        ("option2:large", "c"),
+        ("product_ids:8100000000002,7", "cd"),
+        ("taxable:false", "b"),
+        ("tag_not:sharp AND sku:*", "c"),
+    ],
+)
+def test_variants_are_searched_by_what_is_no_price(start: Starter, search: str, found: str) -> None:
+    query = "query($search: String) { productVariants(first: 9, query: $search) { nodes { displayName } } }"
+    nodes = start(_TOOLS).client.graphql(query, {"search": search}).data["productVariants"]["nodes"]
+    names = {"Axe - Red": "a", "Axe - Green": "b", "Bow - Blue / Large": "c", "Bow - Pink / Small": "d"}
+
+    assert "".join(names[each["displayName"]] for each in nodes) == found
+
+
+@pytest.mark.parametrize("search", ["is_price_reduced:yes", "inventory_quantity:few", "product_ids:1,x"])
+def test_a_search_for_a_value_that_cannot_be_is_refused(unchanged: StartedSandbox, search: str) -> None:
+    root = "products" if search.startswith("is_price") else "productVariants"
+    query = f"query($search: String) {{ {root}(first: 1, query: $search) {{ nodes {{ id }} }} }}"
+    answer = unchanged.client.graphql(query, {"search": search})
+
+    assert answer.body["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
+    assert search.split(":")[1] in answer.body["errors"][0]["message"]
+
+
+_TOOLS = (
+    NewProduct(
+        "Axe",
+        "axe",
+        "Acme",
+        "Tool",
+        ("sharp",),
+        ("Color",),
+        (
+            NewVariant(("Red",), "100.00", "99.00", barcode="42"),
+            NewVariant(("Green",), "1.00", barcode="43", extra={"inventoryQuantity": 2, "taxable": False}),
+        ),
+        1_767_225_601,
+    ),
+    NewProduct(
+        "Bow",
+        "bow",
+        "Kumo",
+        "",
+        (),
+        ("Color", "Size"),
+        (
+            NewVariant(("Blue", "Large"), "9.00", "10.00", sku="s1", extra={"inventoryQuantity": 7}),
+            NewVariant(("Pink", "Small"), "9.00", extra={"inventoryQuantity": -3}),
+        ),
+        1_767_225_601,
+    ),
+)

@@ -257,3 +257,53 @@ def test_an_inventory_item_needs_the_scope_and_must_exist(sandbox: StartedSandbo
     answer = allowed.client.graphql(INVENTORY, asked | {"id": "gid://shopify/InventoryItem/47100000000009"})
 
     assert [error["field"] for error in answer.data["inventoryItemUpdate"]["userErrors"]] == [["id"]]
+
+
+def test_new_variants_come_with_their_stock_and_old_ones_do_not_take_it(sandbox: StartedSandbox) -> None:
+    levels = [{"locationId": f"gid://shopify/Location/{place}", "availableQuantity": 4} for place in (1, 2)]
+    made = create(
+        sandbox,
+        {"optionValues": choice("Green", "Small"), "inventoryItem": {"tracked": True}, "inventoryQuantities": levels},
+    )
+    number = made["productVariants"][0]["id"]
+    stock = "query($id: ID!) { productVariant(id: $id) { inventoryQuantity product { totalInventory } } }"
+    update = """mutation($id: ID!, $rows: [ProductVariantsBulkInput!]!) {
+      productVariantsBulkUpdate(productId: $id, variants: $rows) { userErrors { field code message } } }"""
+    rows = [{"id": number, "price": "3", "inventoryQuantities": levels}]
+    refused = sandbox.client.graphql(update, {"id": SHIRT_ID, "rows": rows}).data["productVariantsBulkUpdate"]
+
+    found = sandbox.client.graphql(stock, {"id": number}).data["productVariant"]
+    assert found == {"inventoryQuantity": 8, "product": {"totalInventory": 8}}
+    assert refused["userErrors"] == [
+        {
+            "field": ["variants", "0", "inventoryQuantities"],
+            "code": "NO_INVENTORY_QUANTITIES_ON_VARIANTS_UPDATE",
+            "message": "Inventory quantities can only be provided during create. To update inventory for existing"
+            " variants, use inventoryAdjustQuantities.",
+        }
+    ]
+
+
+def test_a_variant_shows_its_unit_price_its_choices_and_who_shares_its_sku(sandbox: StartedSandbox) -> None:
+    measurement = {"quantityValue": 250.0, "quantityUnit": "G", "referenceValue": 1, "referenceUnit": "KG"}
+    row = {
+        "optionValues": choice("Green", "Small"), "price": "3", "inventoryItem": {"sku": "BLUE"},
+        "unitPriceMeasurement": measurement,
+    }  # fmt: skip
+    (made,) = create(sandbox, row)["productVariants"]
+    query = """query($id: ID!) { productVariant(id: $id) {
+      unitPrice { amount } unitPriceMeasurement { measuredType } inventoryItem { duplicateSkuCount }
+      contextualPricing(context: {country: US}) { unitPrice { amount currencyCode } }
+      selectedOptions { name optionValue { id name hasVariants } }
+      product { totalVariants options { optionValues { id name } } } } }"""
+    found = sandbox.client.graphql(query, {"id": made["id"]}).data["productVariant"]
+    values = {
+        (value["name"], value["id"]) for option in found["product"]["options"] for value in option["optionValues"]
+    }
+    chosen = [option["optionValue"] for option in found["selectedOptions"]]
+
+    assert (found["unitPrice"], found["unitPriceMeasurement"]) == ({"amount": "12.0"}, {"measuredType": "WEIGHT"})
+    assert found["contextualPricing"]["unitPrice"] == {"amount": "12.0", "currencyCode": "USD"}
+    assert (found["inventoryItem"]["duplicateSkuCount"], found["product"]["totalVariants"]) == (1, 3)
+    assert [(value["name"], value["hasVariants"]) for value in chosen] == [("Green", True), ("Small", True)]
+    assert {(value["name"], value["id"]) for value in chosen} <= values

@@ -387,3 +387,154 @@ def test_scopes_that_change_are_told_once(api: Markets, sandbox: StartedSandbox,
     assert told["current"] == ["read_products"]
     assert set(told["previous"]) > {"read_products", "write_products"}
     assert _stats(sandbox)["queued"] == 1
+
+
+ARN = "arn:aws:events:us-east-1::event-source/aws.partner/shopify.com/123/prices"
+TO_BRIDGE = ("eventBridgeWebhookSubscription", "EventBridgeWebhookSubscriptionInput", "")
+TO_PUBSUB = ("pubSubWebhookSubscription", "PubSubWebhookSubscriptionInput", "code")
+TOPIC = {"pubSubProject": "my-project", "pubSubTopic": "prices"}
+OF_TOPIC = {"__typename": "WebhookPubSubEndpoint", **TOPIC}
+_SHOWN = """webhookSubscription { id topic uri callbackUrl legacyResourceId format filter includeFields
+  metafieldNamespaces metafields { namespace key } name endpoint { __typename ... on WebhookHttpEndpoint { callbackUrl }
+    ... on WebhookEventBridgeEndpoint { arn } ... on WebhookPubSubEndpoint { pubSubProject pubSubTopic } } }"""
+TAKEN = "Address for this topic has already been taken"
+
+
+def _made_by(api: Markets, kind: tuple[str, str, str], given: dict[str, Any], topic: str = "SHOP_UPDATE") -> Any:  # noqa: ANN401
+    field, input_type, code = kind
+    return api.call(
+        f"""mutation($topic: WebhookSubscriptionTopic!, $given: {input_type}!) {{
+        {field}Create(topic: $topic, webhookSubscription: $given) {{
+          {_SHOWN} userErrors {{ field message {code} }} }} }}""",
+        topic=topic,
+        given=given,
+    )
+
+
+def _changed_by(api: Markets, kind: tuple[str, str, str], number: str, given: dict[str, Any]) -> Any:  # noqa: ANN401
+    field, input_type, code = kind
+    return api.call(
+        f"""mutation($id: ID!, $given: {input_type}!) {{ {field}Update(id: $id, webhookSubscription: $given) {{
+          {_SHOWN} userErrors {{ field message {code} }} }} }}""",
+        id=number,
+        given=given,
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "where", "uri", "endpoint"),
+    [
+        (TO_BRIDGE, {"arn": f" {ARN} "}, ARN, {"__typename": "WebhookEventBridgeEndpoint", "arn": ARN}),
+        (TO_PUBSUB, TOPIC, "pubsub://my-project:prices", OF_TOPIC),
+    ],
+)
+def test_each_kind_of_destination_has_mutations_of_its_own(
+    api: Markets, kind: tuple[str, str, str], where: dict[str, str], uri: str, endpoint: dict[str, str]
+) -> None:
+    more = {"format": "JSON", "filter": "id:1", "includeFields": ["id"], "metafieldNamespaces": ["custom"]}
+    payload = _made_by(api, kind, {**where, **more, "name": "prices", "metafields": [{"namespace": "a", "key": "b"}]})
+    made = payload["webhookSubscription"]
+
+    assert payload["userErrors"] == []
+    assert {name: made[name] for name in more} == more
+    assert (made["uri"], made["callbackUrl"], made["endpoint"], made["name"]) == (uri, uri, endpoint, "prices")
+    assert made["metafields"] == [{"namespace": "a", "key": "b"}]
+    assert made["id"].endswith(f"/{made['legacyResourceId']}")
+    assert api.call(LIST, uri=uri)["nodes"] == [{"id": made["id"], "topic": "SHOP_UPDATE"}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "field", "message"),
+    [
+        (TO_BRIDGE, {}, "arn", "Address can't be blank"),
+        (TO_BRIDGE, {"arn": "arn:aws:s3:::bucket"}, "arn", "Address is invalid"),
+        (TO_BRIDGE, {"arn": HOOK}, "arn", "Address is invalid"),
+        (TO_PUBSUB, TOPIC | {"pubSubProject": ""}, "pubSubProject", "Address is invalid"),
+        (TO_PUBSUB, TOPIC | {"pubSubTopic": " "}, "pubSubTopic", "Address is invalid"),
+    ],
+)
+def test_an_address_of_another_kind_is_refused(
+    api: Markets, kind: tuple[str, str, str], given: dict[str, str], field: str, message: str
+) -> None:
+    refused = _made_by(api, kind, given)
+
+    assert _refusal(refused) == (["webhookSubscription", field], message)
+    assert refused["userErrors"][0].get("code") == ("INVALID_PARAMETERS" if kind is TO_PUBSUB else None)
+    assert api.call(COUNT) == {"count": 0}
+
+
+def test_all_mutations_know_of_the_same_subscriptions(api: Markets) -> None:
+    first = _create(api, "SHOP_UPDATE", uri="pubsub://my-project:prices")
+    other = _create(api, "SHOP_UPDATE", uri=HOOK, name="other")
+    taken = _made_by(api, TO_PUBSUB, TOPIC)
+
+    assert _refusal(taken) == (["webhookSubscription", "pubSubTopic"], TAKEN)
+    assert taken["userErrors"][0]["code"] == "TAKEN"
+    moved = _changed_by(api, TO_BRIDGE, first, {"arn": ARN})["webhookSubscription"]
+    assert moved["endpoint"] == {"__typename": "WebhookEventBridgeEndpoint", "arn": ARN}
+    kept = _changed_by(api, TO_BRIDGE, other, {"includeFields": ["id"]})["webhookSubscription"]
+    assert (kept["uri"], kept["includeFields"], kept["name"]) == (HOOK, ["id"], "other")
+    assert _changed_by(api, TO_PUBSUB, other, TOPIC)["webhookSubscription"]["endpoint"] == OF_TOPIC
+    api.call(DELETE, id=other)
+    assert _refusal(_changed_by(api, TO_PUBSUB, other, TOPIC)) == (["id"], "Webhook subscription does not exist")
+
+
+def test_a_metafield_without_a_namespace_is_one_of_the_app(api: Markets) -> None:
+    named = [{"key": "a"}, {"key": "b", "namespace": "$app:prices"}, {"key": "c", "namespace": "custom"}]
+    made = _made_by(api, TO_PUBSUB, TOPIC | {"metafields": named})["webhookSubscription"]
+
+    assert made["metafields"] == [
+        {"key": "a", "namespace": "app--calibr-sandbox-app"},
+        {"key": "b", "namespace": "app--calibr-sandbox-app--prices"},
+        {"key": "c", "namespace": "custom"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        ("first: 5", [0, 1, 2]),
+        ("last: 2", [1, 2]),
+        ("first: 5, reverse: true", [2, 1, 0]),
+        ("first: 5, sortKey: ID, reverse: true", [2, 1, 0]),
+        ("first: 5, format: XML", [1]),
+        ('first: 5, callbackUrl: "https://example.com/hook"', [0, 1]),
+        ('first: 5, uri: "pubsub://my-project:prices"', [2]),
+        ("first: 5, topics: [SHOP_UPDATE, PRODUCTS_DELETE], format: JSON", [2]),
+        ('first: 5, query: "created_at:>2020-01-01"', [0, 1, 2]),
+        ('first: 5, query: "NOT updated_at:>2020-01-01"', []),
+    ],
+)
+def test_subscriptions_are_chosen_by_every_argument(api: Markets, arguments: str, found: list[int]) -> None:
+    made = [
+        _create(api, uri=HOOK),
+        _create(api, "PRODUCTS_DELETE", uri=HOOK, format="XML"),
+        _made_by(api, TO_PUBSUB, TOPIC)["webhookSubscription"]["id"],
+    ]
+    nodes = api.call(f"{{ webhookSubscriptions({arguments}) {{ nodes {{ id }} }} }}")["nodes"]
+
+    assert [made.index(each["id"]) for each in nodes] == found
+    before = api.call("query($id: String) { webhookSubscriptions(first: 5, query: $id) { nodes { id } } }", id="id:<1")
+    assert before["nodes"] == []
+
+
+@pytest.mark.parametrize(
+    ("topic", "text", "is_good"),
+    [
+        ("SHOP_UPDATE", "acme", False),
+        ("SHOP_UPDATE", "vendor: acme", False),
+        ("SHOP_UPDATE", "(vendor:acme OR variants.price:>=10) AND NOT status:draft", True),
+        ("SHOP_UPDATE", "id:*", True),
+        ("SHOP_UPDATE", "", True),
+        ("METAOBJECTS_CREATE", None, False),
+        ("METAOBJECTS_CREATE", "type:lookbook", True),
+    ],
+)
+def test_a_filter_names_fields_and_metaobjects_need_one(
+    api: Markets, topic: str, text: str | None, *, is_good: bool
+) -> None:
+    payload = api.call(CREATE, topic=topic, given={"uri": HOOK, "filter": text})
+    said = "The specified filter is invalid, please ensure you specify the field(s) you wish to filter on."
+
+    assert payload["userErrors"] == ([] if is_good else [{"field": ["webhookSubscription"], "message": said}])
+    assert api.call(COUNT) == {"count": int(is_good)}
