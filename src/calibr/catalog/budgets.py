@@ -4,13 +4,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-import psycopg
-from sqlalchemy.exc import SQLAlchemyError
-
 from calibr.catalog.repository_budgets import lock_budget, update_budget
 from calibr.connectors.port.budget import BudgetChange
 from calibr.core.errors import Unavailable
-from calibr.db import Session
+from calibr.db import DATABASE_ERRORS, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,5 +22,5 @@ class Budgets:
             with self.again() as session:
                 state, now = lock_budget(session, account)
                 update_budget(session, account, change(state, now))
-        except (SQLAlchemyError, psycopg.Error) as error:
+        except DATABASE_ERRORS as error:
             raise Unavailable("db.unavailable", "The database does not answer; try again.", retryable=True) from error

@@ -13,7 +13,6 @@ from datetime import timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from calibr.catalog import repository
 from calibr.catalog.connection_states import REFUSE
@@ -30,7 +29,7 @@ from calibr.catalog.repository_grants import (
 from calibr.connectors.port.credentials import Credential, Issue, Issued
 from calibr.core.errors import CalibrError, Unavailable, Upstream
 from calibr.core.ids import ConnectionId
-from calibr.db import Session
+from calibr.db import DATABASE_ERRORS, Session
 from calibr.events import Event, JsonValue, emit
 from calibr.monitor import scrub
 from calibr.vault import SecretPlace, Vault
@@ -96,7 +95,7 @@ class GrantKeeper:
                 if revision != self.secrets_revision or newest > max(seen, 0):
                     return
                 take_step(session, self.connection_id, REFUSE, {"code": code, "message": scrub(message)})
-        except (CalibrError, SQLAlchemyError) as error:
+        except (CalibrError, *DATABASE_ERRORS) as error:
             _log.warning("connection.refusal_not_noted", connection_id=str(self.connection_id), error=repr(error))
 
     def _kept(self, session: Session, grant: Grant) -> Credential | None:
@@ -160,5 +159,5 @@ def _reached() -> Iterator[None]:
         yield
     except Upstream:
         raise
-    except SQLAlchemyError as error:
+    except DATABASE_ERRORS as error:
         raise Unavailable("db.unavailable", "The database does not answer; try again.", retryable=True) from error

@@ -7,12 +7,11 @@ from types import TracebackType
 from typing import Final, Self
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from calibr.catalog.repository_syncs import claim_sync, end_sync, renew_sync
-from calibr.core.errors import Conflict
+from calibr.core.errors import CalibrError, Conflict
 from calibr.core.ids import SyncId
-from calibr.db import Context, Database, Role, Session
+from calibr.db import DATABASE_ERRORS, Context, Database, Role, Session
 
 LEASE_S: Final = 60
 BEAT_S: Final = 2.0
@@ -94,7 +93,7 @@ class SyncLease:
             try:
                 with self._database.session(self._context, role=Role.WORKER) as session:
                     self._is_lost = not renew_sync(session, self._sync_id, self.fence, LEASE_S, shown)
-            except SQLAlchemyError as failure:  # the next beat tries again; without one the lease ends
+            except (CalibrError, *DATABASE_ERRORS) as failure:  # the next beat tries again; without one the lease ends
                 _log.warning("sync.lease_not_renewed", sync_id=str(self._sync_id), error=type(failure).__name__)
 
 

@@ -9,13 +9,12 @@ from types import TracebackType
 from typing import Self
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from calibr.changes.lifecycle import ChangeState
 from calibr.changes.repository import claim_work, lock_for_work, release_lease, renew_lease
-from calibr.core.errors import Conflict
+from calibr.core.errors import CalibrError, Conflict
 from calibr.core.ids import PriceChangeId
-from calibr.db import Context, Database, Role, Session
+from calibr.db import DATABASE_ERRORS, Context, Database, Role, Session
 
 HEARTBEATS_PER_LEASE = 4
 
@@ -79,7 +78,7 @@ class Lease:
         try:
             with self._session() as session:
                 release_lease(session, self._claim.change_id, self.fence)
-        except SQLAlchemyError as failure:  # it ends by itself
+        except (CalibrError, *DATABASE_ERRORS) as failure:  # it ends by itself
             self._warn("lease.not_released", failure)
 
     def keep(self) -> None:
@@ -123,7 +122,7 @@ class Lease:
             try:
                 with self._session() as session:
                     held = renew_lease(session, claim.change_id, self.fence, claim.lease_s)
-            except SQLAlchemyError as failure:  # the next beat tries again; without one the lease ends
+            except (CalibrError, *DATABASE_ERRORS) as failure:  # the next beat tries again; without one the lease ends
                 self._warn("lease.not_renewed", failure)
                 continue
             if not held:

@@ -6,10 +6,11 @@ from calibr.db.embedded import EmbeddedServer
 from calibr.db.migrate import create_database, upgrade
 from calibr.db.opening import OpenDatabase
 from calibr.db.roles import Role
-from calibr.db.session import Session
+from calibr.db.session import DATABASE_ERRORS, Session
 from calibr.db.url import ServerUrl
 
 __all__ = [
+    "DATABASE_ERRORS",
     "Context",
     "Database",
     "EmbeddedServer",

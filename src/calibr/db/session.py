@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Final, Literal, TypeVar, cast
 
 import psycopg
 from psycopg import RawCursor, generators, pq, sql
@@ -13,6 +13,7 @@ from psycopg.abc import PQGen
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq import ExecStatus
 from sqlalchemy import Connection, CursorResult, Executable, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from calibr.core.ids import TenantId
 from calibr.db.context import Context, signed
@@ -31,6 +32,9 @@ _ENTER = b"set_config('calibr.ctx', $, true)"
 _COMMIT = b"commit"
 _TOGETHER = 4  # calls that wait at most: one may hold thousands of events
 _T = TypeVar("_T")
+
+DATABASE_ERRORS: Final = (SQLAlchemyError, psycopg.Error)
+"""What a session raises when the database fails in the middle; where none can be opened it is `Unavailable`."""
 
 
 @dataclass(frozen=True, slots=True)

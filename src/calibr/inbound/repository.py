@@ -162,6 +162,14 @@ def due_watches(session: Session, numbers: Mapping[str, Any]) -> dict[Connection
     return found
 
 
+def lock_watch(session: Session, connection_id: ConnectionId) -> None:
+    """Let nobody else look what is due at a connection until the end of the transaction."""
+    row = {"tenant_id": session.tenant_id, "connection_id": connection_id}
+    session.execute(insert(connection_watch).values(row).on_conflict_do_nothing())
+    watch = select(connection_watch.c.connection_id).where(connection_watch.c.connection_id == connection_id)
+    session.execute(watch.with_for_update())
+
+
 def move_price_lists(session: Session, connection_id: ConnectionId, due_at: datetime, later: datetime) -> bool:
     """Move the next reading of price lists from `due_at` to `later`; False, and nothing done, if it is not due then."""
     ours = (connection_watch.c.connection_id == connection_id) & (connection_watch.c.price_lists_next_at == due_at)

@@ -18,7 +18,7 @@ from calibr.connectors.port import Connector
 from calibr.connectors.port.webhooks import RegistersWebhooks, RemoteWebhook
 from calibr.core.errors import CalibrError, Conflict, Upstream
 from calibr.core.ids import ConnectionId
-from calibr.db import Context, Database, Role, Session
+from calibr.db import DATABASE_ERRORS, Context, Database, Role, Session
 from calibr.inbound import privacy
 from calibr.inbound.address import HookAddress
 from calibr.inbound.model import HOOK_PATH, WatchSettings
@@ -27,6 +27,7 @@ from calibr.inbound.receiving import Readers
 from calibr.inbound.repository import (
     due_watches,
     forget_deliveries,
+    lock_watch,
     move_price_lists,
     update_watch,
     waiting_requests,
@@ -74,6 +75,7 @@ class Watcher:
     def run(self, connection_id: ConnectionId) -> None:
         """Do what is due at a connection."""
         with self._session() as session:
+            lock_watch(session, connection_id)
             due = due_connections(session, self.settings).get(connection_id, set())
             claimed_until = self._claim(session, connection_id, due)
         if "sync" in due:
@@ -243,7 +245,10 @@ class _Claim:
         if time.monotonic() - self.renewed_at < RENEW_S:
             return
         self.renewed_at = time.monotonic()
-        with self.session() as session:
-            later = session.now + timedelta(seconds=PRICE_LISTS_TAKE_S)
-            if move_price_lists(session, self.connection_id, self.until, later):
-                self.until = later
+        try:
+            with self.session() as session:
+                later = session.now + timedelta(seconds=PRICE_LISTS_TAKE_S)
+                if move_price_lists(session, self.connection_id, self.until, later):
+                    self.until = later
+        except (CalibrError, *DATABASE_ERRORS) as error:  # most of the time is left, and what was read is worth it
+            log.warning("watch.claim_not_renewed", connection_id=str(self.connection_id), error=type(error).__name__)

@@ -28,7 +28,7 @@ from calibr.changes.repository_items import Lot
 from calibr.changes.seal import recompute_root
 from calibr.changes.transition import with_story
 from calibr.connectors.port import Connector, WritePath
-from calibr.core.errors import CalibrError, Conflict
+from calibr.core.errors import CalibrError, Conflict, Unavailable
 from calibr.core.ids import ConnectionId, PriceChangeId, PriceListId
 from calibr.db import Context, Database, Role
 
@@ -106,6 +106,8 @@ class _Apply:
         except LeaseLost:
             raise
         except CalibrError as error:
+            if isinstance(error, Unavailable) and error.retryable:
+                raise  # it is our database that is away: nobody has to look, and the next run goes on by itself
             log.warning("price_change.apply_run_stopped", code=error.code, error=error.message)
             self._stop(ending, change_id, error)
             return

@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 
 from calibr.connectors.shopify.errors import CostReport
 
-VERSION: Final = 1
+VERSION: Final = 2
 AHEAD_S: Final = 0.1
 """One exchange books calls that start within this time of the first one: the others are for somebody else."""
 PROBE_S: Final = 5.0
@@ -30,12 +30,14 @@ _LONGEST_BACKOFF_S: Final = 5.0
 class Reservation:
     """Points held for one call under way.
 
-    `mark` is the sum of points settled when it was granted, and `began_at` names the bucket that did it.
+    `mark` is the sum of points settled when it was granted, `began_at` names the bucket that did it, and `number` the
+    grant.
     """
 
     cost: int
     mark: int
     began_at: float = 0.0
+    number: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,15 @@ class Holder:
 
 
 @dataclass(slots=True)
+class Booking:
+    """When a call starts whose points are held already."""
+
+    number: int
+    start: float
+    cost: int
+
+
+@dataclass(slots=True)
 class Bucket:
     """Points that may still be spent; below zero what was booked and is not restored. Not thread-safe."""
 
@@ -134,18 +145,22 @@ class Bucket:
     granted: int = 0
     refused: int = 0
     holders: dict[str, Holder] = field(default_factory=dict)
-    booked: list[tuple[float, int]] = field(default_factory=list)
-    """Start and cost of calls whose turn has not come."""
+    booked: list[Booking] = field(default_factory=list)
+    """Calls whose turn has not come."""
 
     @classmethod
     def of(cls, state: Any, now: float) -> Self:  # noqa: ANN401 - JSON
         """Read what `as_state` wrote. Nothing, and what another version or a clock that was ahead wrote, is unknown."""
-        if not isinstance(state, dict) or state.get("version") != VERSION or state["at"] > now + _CLOCK_STEP_S:
+        if not isinstance(state, dict) or state.get("version") != VERSION:
             return cls(began_at=now)
-        values = {name: value for name, value in state.items() if name != "version"}
-        values["holders"] = {name: Holder(**holder) for name, holder in values["holders"].items()}
-        values["booked"] = [(start, cost) for start, cost in values["booked"]]
-        return cls(**values)
+        try:
+            values = {name: value for name, value in state.items() if name != "version"}
+            values["holders"] = {name: Holder(**holder) for name, holder in values["holders"].items()}
+            values["booked"] = [Booking(**booking) for booking in values["booked"]]
+            found = cls(**values)
+            return found if found.at <= now + _CLOCK_STEP_S else cls(began_at=now)
+        except (KeyError, TypeError, ValueError):
+            return cls(began_at=now)
 
     def as_state(self) -> dict[str, Any]:
         """Everything, as JSON values."""
@@ -167,7 +182,8 @@ class Bucket:
         if own.points == 0:
             self.holders.pop(said.process)
         paid_in_s = max(0.0, -self.level) / self.rate if self.rate else 0.0
-        self.booked = [(max(min(start, now + paid_in_s), self.paused_until), cost) for start, cost in self.booked]
+        for booking in self.booked:
+            booking.start = max(min(booking.start, now + paid_in_s), self.paused_until)
         return Turns(tuple(given), is_known, paid_in_s, max(0.0, self.paused_until - now))
 
     def is_known(self, now: float) -> bool:
@@ -183,7 +199,7 @@ class Bucket:
         """Bring the state to `now`."""
         self.level = self._refilled(now)
         self.at = now
-        self.booked = [(start, cost) for start, cost in self.booked if start > now]
+        self.booked = [booking for booking in self.booked if booking.start > now]
         for name in [name for name, holder in self.holders.items() if holder.ends_at <= now]:
             # Nobody knows what it spent. As spent it is counted already; if it was not, an answer will give it back.
             self.settled += self.holders.pop(name).points
@@ -223,14 +239,15 @@ class Bucket:
         self.level -= cost
         self.granted += 1
         if start > now:
-            self.booked.append((start, cost))
-        return Reservation(cost, self.settled, self.began_at)
+            self.booked.append(Booking(self.granted, start, cost))
+        return Reservation(cost, self.settled, self.began_at, self.granted)
 
     def _end(self, ended: Ended, own: Holder, now: float) -> None:
         own.points -= ended.held.cost
         self.settled += ended.spent
         if ended.held.began_at == self.began_at:  # or else it was never booked here, and its mark means nothing
             self.level = min(self.level + ended.held.cost - ended.spent, self.maximum)
+            self.booked = [booking for booking in self.booked if booking.number != ended.held.number]
             if ended.report is not None:
                 self._bound(ended, ended.report, now)
         if ended.refused:
@@ -239,13 +256,19 @@ class Bucket:
             self.refused_in_a_row = 0
 
     def _slow_down(self, ended: Ended, now: float) -> None:
-        """Our count was too high. It alone could send us straight back: a store under strain refuses with any level."""
+        """Our count was too high. It alone could send us straight back: a store under strain refuses with any level.
+
+        Calls that were under way together are refused together: that counts once.
+        """
         self.refused += 1
         if ended.report is None:
             self.level = min(self.level, 0.0)
-        backoff = min(_FIRST_BACKOFF_S * 2**self.refused_in_a_row, _LONGEST_BACKOFF_S)
-        self.refused_in_a_row = min(self.refused_in_a_row + 1, 10)
-        self.paused_until = max(self.paused_until, now + backoff, now + (ended.retry_after_s or 0.0))
+        came_at = now - ended.age_s
+        if came_at >= self.paused_until:
+            backoff = min(_FIRST_BACKOFF_S * 2**self.refused_in_a_row, _LONGEST_BACKOFF_S)
+            self.refused_in_a_row = min(self.refused_in_a_row + 1, 10)
+            self.paused_until = came_at + backoff
+        self.paused_until = max(self.paused_until, came_at + (ended.retry_after_s or 0.0))
 
     def _bound(self, ended: Ended, report: CostReport, now: float) -> None:
         """Fit the level between what the answer allows at most and at least.
@@ -257,7 +280,7 @@ class Bucket:
         came_at = now - ended.age_s
         self.heard_at = max(self.heard_at, came_at)
         available = min(report.available + ended.age_s * report.restore_rate, report.maximum)
-        waiting = sum(cost for start, cost in self.booked if start > came_at)
+        waiting = sum(booking.cost for booking in self.booked if booking.start > came_at)
         held = sum(holder.points for holder in self.holders.values())
         ended_meanwhile = max(0, self.settled - ended.spent - ended.held.mark)
         self.level = min(max(self.level, available - held - ended_meanwhile), available - waiting)

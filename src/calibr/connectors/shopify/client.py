@@ -24,6 +24,7 @@ from calibr.connectors.shopify.errors import (
     CallError,
     ThrottledError,
     TokenRefusedError,
+    TooLateError,
 )
 from calibr.connectors.shopify.throttle import CALL_S, Clock, Throttle
 from calibr.connectors.shopify.tokens import Held, Tokens
@@ -104,9 +105,9 @@ class _LastLook:
     until: float
 
     def __call__(self, event: str, _info: Mapping[str, Any]) -> None:
-        """Follow a request through the HTTP library. Raises `ThrottledError` when it is too late to send."""
+        """Follow a request through the HTTP library. Raises `TooLateError` when it is too late to send."""
         if event in _LEAVING and self.clock() >= self.until:
-            raise ThrottledError(THROTTLED, "It was too late to send the call; nothing was sent.", retryable=True)
+            raise TooLateError(THROTTLED, "It was too late to send the call; nothing was sent.", retryable=True)
 
 
 class ShopifyClient:
@@ -171,6 +172,9 @@ class ShopifyClient:
             held = self.throttle.acquire(self.costs.expect(document, rows), until, first=refused)
             try:
                 answer = self._exchange(document, body, until, token)
+            except TooLateError:
+                self.throttle.cancel(held)
+                raise
             except ThrottledError as err:
                 if err.report and err.report.requested is not None:
                     self.costs.learn(document, rows, err.report.requested)

@@ -177,7 +177,7 @@ class ShopifyConnector:
             fault = Fault("$.external_id", external_id[:40], "must be the number of a Shopify price list")
             raise Invalid("connector.external_id", f"external id {external_id[:40]!r} {fault.rule}.", faults=(fault,))
         reader = ListPriceReader(self._client, self._markets, self._pool, external_id)
-        guard = BreakGuard(self._client, self._markets, external_id)
+        guard = BreakGuard(self._client, external_id)
         writer = ListPriceWriter(self._client, guard, external_id)
         return ShopifyPriceBook(self._client, reader, writer, lambda: self._pace(UPDATE_FIXED_PRICES))
 

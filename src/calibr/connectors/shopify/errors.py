@@ -43,6 +43,10 @@ class ThrottledError(CallError):
     report: CostReport | None = None
 
 
+class TooLateError(ThrottledError):
+    """The time of a call was over before it could be sent. The store knows nothing of it."""
+
+
 class RefusedError(CallError):
     """The store does not accept what the call says. Nothing was executed, and repeating the call is pointless."""
 

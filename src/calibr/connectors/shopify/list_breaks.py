@@ -10,10 +10,9 @@ from calibr.connectors.port import PriceWrite, WriteOutcome, WriteResult
 from calibr.connectors.shopify.batches import cut
 from calibr.connectors.shopify.client import ShopifyClient
 from calibr.connectors.shopify.documents import FIXED_PRICES_WITH_BREAKS
-from calibr.connectors.shopify.errors import PROTOCOL, CallError
+from calibr.connectors.shopify.errors import PRICE_LIST_GONE, PROTOCOL, CallError
 from calibr.connectors.shopify.gids import PRICE_LIST, to_gid
 from calibr.connectors.shopify.list_prices import listing_query, read_listed, require_list
-from calibr.connectors.shopify.markets import StoreMarkets
 from calibr.connectors.shopify.outcomes import without_answer
 from calibr.connectors.shopify.shapes import as_list, as_object
 
@@ -28,22 +27,20 @@ _MESSAGE: Final = "The fixed price has lower prices for larger quantities, which
 class BreakGuard:
     """Finds what must not be taken away from one list. Thread-safe."""
 
-    def __init__(self, client: ShopifyClient, markets: StoreMarkets, price_list: str) -> None:
+    def __init__(self, client: ShopifyClient, price_list: str) -> None:
         self._client = client
-        self._markets = markets
         self._price_list = price_list
 
     def refusals(self, writes: Sequence[PriceWrite], until: float) -> dict[str, WriteResult]:
-        """Results of the rows that must not go to the store, by external id; where it does not tell, of all removals.
-
-        Only lists of companies have breaks.
-        """
+        """Results of rows that must not go to the store, by external id; where it does not tell, of all removals."""
         removals = [write for write in writes if write.unit_amount is None]
         found: dict[str, WriteResult] = {}
         for part in cut(removals, PAGE):
             try:
                 kept = self._with_breaks([write.external_id for write in part], until)
             except CallError as error:
+                if error.code == PRICE_LIST_GONE:
+                    break  # with all its breaks; the write will say so
                 unsent = CallError(error.code, error.message, error.retryable, retry_after_s=error.retry_after_s)
                 found |= {result.external_id: result for result in without_answer(part, unsent)}
             else:
@@ -52,8 +49,6 @@ class BreakGuard:
         return found
 
     def _with_breaks(self, ids: Sequence[str], until: float) -> set[str]:
-        if not self._markets.is_of_companies(self._price_list, until):
-            return set()
         variables = {"id": to_gid(PRICE_LIST, self._price_list), "query": listing_query(ids), "after": None}
         data = self._client.insist(FIXED_PRICES_WITH_BREAKS, variables, rows=BREAKS_POINTS, until=until)
         prices = as_object(require_list(self._price_list, data).get("prices"), "prices")

@@ -23,7 +23,7 @@ from calibr.core.money import is_currency
 LISTS_POINTS: Final = 130
 MARKETS_POINTS: Final = 300
 PLACES_AGE_S: Final = 300.0
-"""How long it is believed whom a list is for, and where: relative prices and breaks are asked for by that."""
+"""How long it is believed where the buyers of a list are: it decides only whether a relative price can be told."""
 
 _AUDIENCES: Final[Mapping[str, Audience]] = {
     "MarketCatalog": Audience.MARKET, "CompanyLocationCatalog": Audience.COMPANY, "AppCatalog": Audience.APP,
@@ -40,10 +40,6 @@ class StoreLists:
     markets: tuple[RemoteMarket, ...]
     contexts: Mapping[str, BuyerContext]
     findings: tuple[CatalogFinding, ...] = ()
-
-    def audiences(self) -> dict[str, Audience]:
-        """For whom each list is, by external id."""
-        return {each.external_id: each.audience for each in self.price_lists}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +60,13 @@ class _Market:
 
 
 class StoreMarkets:
-    """Reads lists and markets. Thread-safe; remembers for a while whom each list is for, and where its buyers are."""
+    """Reads lists and markets. Thread-safe; remembers for a while where the buyers of each list are."""
 
     def __init__(self, client: ShopifyClient, currency: ShopCurrency) -> None:
         self._client = client
         self._currency = currency
         self._lock = Lock()
-        self._noted: StoreLists | None = None
+        self._contexts: Mapping[str, BuyerContext] | None = None
         self._noted_at = 0.0
 
     def read(self, until: float | None = None) -> StoreLists:
@@ -87,32 +83,24 @@ class StoreMarkets:
         lists = [each for each in lists if is_currency(each.shown.currency)]
         markets = [_with_lists(each, lists) for each in markets if is_currency(each.shown.currency)]
         contexts = _countries(lists, markets) | self._locations(lists, until)
-        found = StoreLists(
+        with self._lock:
+            self._contexts, self._noted_at = contexts, now
+        return StoreLists(
             tuple(each.shown for each in lists), tuple(each.shown for each in markets), contexts, findings
         )
-        with self._lock:
-            self._noted, self._noted_at = found, now
-        return found
 
     def context_of(self, price_list: str, until: float) -> BuyerContext | None:
         """Where to ask for the relative prices of a list, asking the store if its last answer is too old."""
-        return self._lately(until).contexts.get(price_list)
-
-    def is_of_companies(self, price_list: str, until: float) -> bool:
-        """Whether a list is for companies, asking the store if its last answer is too old or knows no such list."""
-        if price_list not in (known := self._lately(until).audiences()):
-            known = self.read(until).audiences()
-        return known.get(price_list) is Audience.COMPANY
+        with self._lock:
+            contexts, age = self._contexts, self._client.throttle.clock() - self._noted_at
+        if contexts is None or age >= PLACES_AGE_S:
+            contexts = self.read(until).contexts
+        return contexts.get(price_list)
 
     def forget(self) -> None:
         """Ask again next time."""
         with self._lock:
-            self._noted = None
-
-    def _lately(self, until: float) -> StoreLists:
-        with self._lock:
-            noted, age = self._noted, self._client.throttle.clock() - self._noted_at
-        return self.read(until) if noted is None or age >= PLACES_AGE_S else noted
+            self._contexts = None
 
     def _locations(self, lists: Sequence[_List], until: float | None) -> dict[str, BuyerContext]:
         """A location for each list of companies; none without the scope to see them."""

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from calibr.connectors.port.budget import BudgetChange, BudgetKeeper, BudgetState
 from calibr.connectors.shopify.bucket import Asked, Bucket, BucketView, Ended, Exchange, Reservation, Turns
-from calibr.connectors.shopify.errors import THROTTLED, UNREACHABLE, CallError, CostReport, ThrottledError
+from calibr.connectors.shopify.errors import THROTTLED, UNAVAILABLE, UNREACHABLE, CallError, CostReport, ThrottledError
 from calibr.core.errors import CalibrError
 from calibr.core.ids import new_uuid
 
@@ -34,16 +34,25 @@ ASK_AGAIN_S: Final = 0.1
 REST_S: Final = 0.5
 """When the keeper failed, it is tried again after so long."""
 
+_NO_ANSWER: Final = CallError(UNREACHABLE, "The store answers no other call in time; nothing was sent.", retryable=True)
+_NO_COUNT: Final = CallError(
+    UNAVAILABLE, "The database that counts the store's points does not answer; nothing was sent.", retryable=True
+)
+
 
 @dataclass(slots=True, eq=False)
 class _Ticket:
-    """A call in line. With `held` it has its points and goes at `starts_at`; `late_s`: too late, only in so long."""
+    """A call in line. With `held` it has its points and goes at `starts_at`; `late_s`: too late, only in so long.
+
+    `lacks`: what it waits for, where that is not a turn.
+    """
 
     cost: int
     until: float
     held: Reservation | None = None
     starts_at: float = 0.0
     late_s: float | None = None
+    lacks: CallError | None = None
     is_gone: bool = False
 
 
@@ -78,7 +87,6 @@ class Throttle:
         self._points = 0
         self._is_exchanging = False
         self._tell_at = self._ask_at = self._rest_until = 0.0
-        self._lacks_answer = False
 
     def use_budget(self, keeper: BudgetKeeper, account: str) -> None:
         """Count together with all who use this account there. While that is not possible, nothing is granted."""
@@ -87,8 +95,8 @@ class Throttle:
     def acquire(self, cost: int, until: float, *, first: bool = False) -> Reservation:
         """Wait until `cost` points are there and hold them; a call that was refused goes before those without a turn.
 
-        Raises `ThrottledError` as soon as it is certain that they will not be there at `until`, and `CallError` if no
-        other call has brought an answer by then that says how many there are.
+        Raises `ThrottledError` as soon as it is certain that they will not be there at `until`, and `CallError` if
+        nobody could say by then how many there are: no other call brought an answer, or the keeper does not answer.
         """
         ticket = _Ticket(cost, until)
         with self._changed:
@@ -103,7 +111,8 @@ class Throttle:
             finally:
                 self._line.remove(ticket)
                 self._changed.notify_all()
-                self._tell()
+                if ticket.is_gone:  # who has a turn goes now, and tells when its call has ended
+                    self._tell()
 
     def settle(self, held: Reservation, report: CostReport | None) -> None:
         """Give back what an ended call did not spend; without a report all of it counts as spent."""
@@ -144,7 +153,7 @@ class Throttle:
             now = self.clock()
             # The deadline goes first: a write sent after it could land when somebody else already owns its rows.
             if ticket.until <= now or ticket.late_s is not None:
-                raise self._out_of_time(ticket.late_s)
+                raise _out_of_time(ticket)
             if ticket.held is not None and ticket.starts_at <= now:
                 return ticket.held
             due = self._due_at()
@@ -190,7 +199,8 @@ class Throttle:
             if turns is None:
                 self._ended = [*ended, *self._ended]
                 self._rest_until = self.clock() + REST_S
-                self._lacks_answer = False
+                for ticket in self._line:
+                    ticket.lacks = _NO_COUNT
         if turns is not None:
             self._seat(asking, turns)
 
@@ -206,12 +216,12 @@ class Throttle:
             elif turn is not None:
                 ticket.late_s = turn.wait_s
         for ticket in self._line:
+            ticket.lacks = None if turns.is_known else _NO_ANSWER
             ticket.starts_at = max(min(ticket.starts_at, now + turns.paid_in_s), now + turns.paused_s)
             if ticket.held is not None and ticket.starts_at > ticket.until:
                 ticket.late_s = ticket.starts_at - now
         self._tell_at = now + TELL_AFTER_S
-        self._lacks_answer = not turns.is_known
-        self._ask_at = now + ASK_AGAIN_S if self._lacks_answer and not self._ended else 0.0
+        self._ask_at = now + ASK_AGAIN_S if not turns.is_known and not self._ended else 0.0
 
     def _spoken(self, said: Exchange) -> Turns | None:
         """What the bucket answers; None if it cannot be reached now."""
@@ -239,9 +249,10 @@ class Throttle:
         finally:
             self._changed.acquire()
 
-    def _out_of_time(self, late_s: float | None) -> CallError:
-        if late_s is None and self._lacks_answer:
-            return CallError(UNREACHABLE, "The store answers no other call in time; nothing was sent.", retryable=True)
-        retry_after_s = None if late_s is None else math.ceil(late_s)
-        message = "The store's rate limit leaves no room for this call in time; nothing was sent."
-        return ThrottledError(THROTTLED, message, retryable=True, retry_after_s=retry_after_s)
+
+def _out_of_time(ticket: _Ticket) -> CallError:
+    if ticket.late_s is None and ticket.lacks is not None:
+        return replace(ticket.lacks)
+    retry_after_s = None if ticket.late_s is None else math.ceil(ticket.late_s)
+    message = "The store's rate limit leaves no room for this call in time; nothing was sent."
+    return ThrottledError(THROTTLED, message, retryable=True, retry_after_s=retry_after_s)

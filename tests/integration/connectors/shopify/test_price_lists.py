@@ -19,7 +19,6 @@ from calibr.connectors.port.price_lists import (
 )
 from calibr.connectors.shopify import ShopifyConnector
 from calibr.connectors.shopify.config import parse_config
-from calibr.connectors.shopify.errors import PRICE_LIST_GONE
 from calibr.connectors.shopify.list_breaks import QUANTITY_BREAKS
 from calibr.core.errors import Invalid, Upstream
 
@@ -196,7 +195,7 @@ def test_a_fixed_price_with_quantity_breaks_is_not_taken_away(merchant: ListShop
     told = book.read_prices([broken, plain], "USD")
     assert (told[broken].relative, told[plain].relative) == (False, True)
     merchant.delete(guests)
-    assert take_away(broken) == [(RETRY, PRICE_LIST_GONE)]
+    assert take_away(broken) == [(REJECTED, "PRICE_LIST_NOT_FOUND")]
 
 
 def test_a_list_that_nobody_is_sold_by_has_its_fixed_prices_only(
