@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from calibr.cli.client import Client
-from calibr.cli.demo.processes import Processes, run_once
+from calibr.cli.demo.processes import Processes
 from calibr.cli.demo.workspace import workspace
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from terminal import Installation, Terminal
+from terminal import Installation, Terminal, found_tenant
 
 
 @pytest.fixture
@@ -45,14 +44,7 @@ def installation() -> Iterator[Installation]:
             )
             store.await_ready()
             server.await_ready()
-            made = run_once(["calibr", "tenant", "create", "Shop", "--admin", "Ada", "--json", "--data-dir", data_dir])
-            tokens = {"admin": str(made["token"])}
-            admin = Client(server.url, tokens["admin"])
-            for name, role in (("Arlo", "author"), ("Petra", "approver")):
-                user = admin.post("/v1/users", {"name": name, "role": role})
-                tokens[role] = str(admin.post("/v1/tokens", {"name": "t", "user_id": user["id"]})["token"])
-            admin.close()
-            yield Installation(server, store, data_dir, tokens)
+            yield Installation(server, store, data_dir, found_tenant(server, data_dir, "Shop"))
         finally:
             processes.end_all()
 

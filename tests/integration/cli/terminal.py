@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from calibr.cli import run
-from calibr.cli.demo.processes import Launched
+from calibr.cli.client import Client
+from calibr.cli.demo.processes import Launched, run_once
 
 
 @dataclass(frozen=True)
@@ -51,3 +52,15 @@ class Installation:
     store: Launched
     data_dir: str
     tokens: dict[str, str] = field(repr=False)
+
+
+def found_tenant(server: Launched, data_dir: str, name: str) -> dict[str, str]:
+    """Make a tenant of three people; returns their tokens by role."""
+    made = run_once(["calibr", "tenant", "create", name, "--admin", "Ada", "--json", "--data-dir", data_dir])
+    tokens = {"admin": str(made["token"])}
+    admin = Client(server.url, tokens["admin"])
+    for who, role in (("Arlo", "author"), ("Petra", "approver")):
+        user = admin.post("/v1/users", {"name": who, "role": role})
+        tokens[role] = str(admin.post("/v1/tokens", {"name": "t", "user_id": user["id"]})["token"])
+    admin.close()
+    return tokens

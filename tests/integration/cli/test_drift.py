@@ -4,16 +4,24 @@ import json
 import re
 import shlex
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from terminal import Installation, Terminal
+from terminal import Installation, Terminal, found_tenant
 
 from calibr_sandbox.config import DEFAULT_TOKEN, DEFAULT_WEBHOOK_SECRET
 
 PAGE = Path(__file__).parents[3] / "docs" / "howto" / "handle-drift.md"
+
+
+@pytest.fixture(scope="module")
+def installation(installation: Installation) -> Installation:
+    """The same server, for a tenant of its own: another store would be in the plans of the others."""
+    tokens = found_tenant(installation.server, installation.data_dir, "Drift")
+    return replace(installation, tokens=tokens)
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,12 @@ import re
 import shlex
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
 import pytest
-from terminal import Installation, Terminal
+from terminal import Installation, Terminal, found_tenant
 
 from calibr_sandbox.catalog_writer import store_products
 from calibr_sandbox.config import DEFAULT_TOKEN, SandboxConfig
@@ -23,6 +24,13 @@ PAGE = Path(__file__).parents[3] / "docs" / "howto" / "change-market-prices.md"
 def commands() -> list[list[str]]:
     blocks = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     return [shlex.split(line)[1:] for block in blocks for line in block.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def installation(installation: Installation) -> Installation:
+    """The same server, for a tenant of its own: another store would be in the plans of the others."""
+    tokens = found_tenant(installation.server, installation.data_dir, "Markets")
+    return replace(installation, tokens=tokens)
 
 
 @pytest.fixture

@@ -159,7 +159,7 @@ class Bucket:
             values["booked"] = [Booking(**booking) for booking in values["booked"]]
             found = cls(**values)
             return found if found.at <= now + _CLOCK_STEP_S else cls(began_at=now)
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             return cls(began_at=now)
 
     def as_state(self) -> dict[str, Any]:

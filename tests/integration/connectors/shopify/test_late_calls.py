@@ -84,10 +84,12 @@ def test_a_call_in_time_is_sent(server: OddServer, sleep: Sleep) -> None:
 
 
 def test_a_call_that_slept_before_it_was_sent_is_not(server: OddServer, sleep: Sleep) -> None:
+    throttle = SleepyThrottle(sleep, sleep.stop)
     with pytest.raises(ThrottledError):
-        call(server, SleepyThrottle(sleep, sleep.stop))
+        call(server, throttle)
 
     assert arrived(server) == []
+    assert throttle.view().refused == 0, "the store has refused nothing, and nobody else has to slow down"
 
 
 def test_a_call_whose_connection_took_too_long_is_not_sent(

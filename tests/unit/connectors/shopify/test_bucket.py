@@ -274,3 +274,42 @@ def test_follows_a_rate_that_the_store_changes() -> None:
 @pytest.mark.parametrize("state", [None, {}, {"version": 0, "level": 3}])
 def test_a_state_of_another_version_is_an_unknown_bucket(state: object) -> None:
     assert Bucket.of(state, 0.0) == Bucket()
+
+
+def test_calls_that_are_refused_together_slow_down_once() -> None:
+    caller = known(2_000)
+    held = [caller.take(10, 1.0) for _ in range(8)]
+
+    for each in held:
+        caller.end(Ended(each, 0, refused=True, age_s=0.01), 1.1)
+
+    assert caller.bucket.refused == 8
+    assert caller.bucket.paused_until == pytest.approx(1.09 + 0.05)
+
+
+def test_what_a_refusal_asks_for_counts_from_its_answer_on() -> None:
+    caller = known(2_000)
+    held = caller.take(10, 1.0)
+
+    caller.end(Ended(held, 0, refused=True, age_s=60.0, retry_after_s=30.0), 62.0)
+
+    assert caller.bucket.paused_until < 62.0
+
+
+def test_a_booking_that_was_given_up_takes_no_points_when_an_answer_comes() -> None:
+    caller = known(2_000)
+    probe = caller.take(10, 1.0)
+    caller.end(Ended(probe, 0, refused=True, retry_after_s=20.0), 1.0)
+    for each in [caller.take(50, 1.1) for _ in range(30)]:
+        caller.end(Ended(each, 0), 1.2)
+
+    caller.end(Ended(caller.take(0, 1.3), 0, CostReport(0, 0, 2_000, 1_900, 100)), 1.4)
+
+    assert caller.bucket.level == pytest.approx(1_900, abs=20)
+
+
+@pytest.mark.parametrize("change", [{"holders": 7}, {"booked": [1]}, {"more": 1}, {"at": None}, {"holders": {"p": {}}}])
+def test_a_row_that_cannot_be_read_is_one_that_nobody_knows(change: dict[str, object]) -> None:
+    state = known(2_000).bucket.as_state() | change
+
+    assert Bucket.of(state, 5.0) == Bucket(began_at=5.0)
