@@ -12,8 +12,11 @@ from calibr_sandbox.catalog_writer import NewProduct
 from calibr_sandbox.config import SandboxConfig
 from calibr_sandbox.testing import SMALL_SHOP, StartedSandbox, Starter, started_sandbox
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "support"))
+
+from market_shop import SCOPES, Markets
+
 _ROOT = Path(__file__).parents[3]
-sys.path.insert(0, str(_ROOT / "tests" / "support"))
 
 
 @pytest.fixture
@@ -34,6 +37,18 @@ def start(tmp_path: Path) -> Iterator[Starter]:
 @pytest.fixture
 def sandbox(start: Starter) -> StartedSandbox:
     return start()
+
+
+@pytest.fixture
+def shop(start: Starter) -> StartedSandbox:
+    """One with the rights that markets and price lists take."""
+    return start(scopes=SCOPES)
+
+
+@pytest.fixture
+def api(shop: StartedSandbox) -> Markets:
+    """What an app asks of `shop`."""
+    return Markets(shop)
 
 
 @pytest.fixture(scope="module")

@@ -3,25 +3,15 @@
 from typing import Any
 
 import pytest
-from market_shop import BLUE, RED, SCOPES, SHIRT, Markets
+from market_shop import BLUE, RED, SHIRT, Markets
 
-from calibr_sandbox.testing import StartedSandbox, Starter
+from calibr_sandbox.testing import StartedSandbox
 
 SET = """mutation($input: ProductSetInput!, $by: ProductSetIdentifiers) { productSet(input: $input, identifier: $by) {
   product { id title handle options { name values } variants(first: 9) {
     nodes { id title price compareAtPrice sku position inventoryQuantity } } }
   userErrors { field code message } } }"""
 COLORS = [{"name": "Color", "values": [{"name": "Red"}, {"name": "Blue"}]}]
-
-
-@pytest.fixture
-def shop(start: Starter) -> StartedSandbox:
-    return start(scopes=SCOPES)
-
-
-@pytest.fixture
-def api(shop: StartedSandbox) -> Markets:
-    return Markets(shop)
 
 
 def _variant(value: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON

@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 import pytest
-from market_shop import RED, SCOPES, SHIRT, Markets
+from market_shop import RED, SHIRT, Markets
 from webhook_receiver import await_that, receiving
 
-from calibr_sandbox.testing import StartedSandbox, Starter
+from calibr_sandbox.testing import StartedSandbox
 
 SHOWN = """id title handle vendor productType status tags descriptionHtml description seo { title description }
   options { name position values optionValues { name hasVariants } } hasOnlyDefaultVariant
@@ -27,16 +27,6 @@ NAMED = [
     {"name": "Size", "values": [{"name": "S"}, {"name": "M"}]},
     {"name": "Color", "values": [{"name": "Red"}]},
 ]
-
-
-@pytest.fixture
-def shop(start: Starter) -> StartedSandbox:
-    return start(scopes=SCOPES)
-
-
-@pytest.fixture
-def api(shop: StartedSandbox) -> Markets:
-    return Markets(shop)
 
 
 def _made(api: Markets, **given: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
