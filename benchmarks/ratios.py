@@ -1,5 +1,6 @@
 """Times cases in turn and judges them as ratios: seconds drift on a shared machine, ratios of one round do not."""
 
+import gc
 import statistics
 import time
 from collections.abc import Callable
@@ -14,7 +15,8 @@ class Table:
     missed: list[str] = field(default_factory=list)
 
     def time(self, case: str, work: Callable[[], object]) -> None:
-        """Do some work and note the seconds."""
+        """Do some work and note the seconds. What came before pays for its own garbage: no case collects another's."""
+        gc.collect()
         started = time.perf_counter()
         work()
         self.seconds.setdefault(case, []).append(time.perf_counter() - started)

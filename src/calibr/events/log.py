@@ -11,10 +11,11 @@ from calibr.db import Session
 from calibr.events.model import Event, JsonValue, canonical_bytes, envelope, shared_fields
 from calibr.registry import load_registry
 
-_BATCH = 5_000  # bounds the memory of one call; the counter stays locked until commit, so batches leave no gap either
+_BATCH = 5_000  # bounds the memory of one flush; the counter stays locked until commit, so batches leave no gap either
+# Events of one call, about 100 kB: for more the server takes its memory from the system and gives it back each time.
+_CALL = 100
 _ENVELOPE_VERSION = "1.0.0"
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # the escape of U+0000, and not a backslash before "u0000"
-_NUL_ESCAPE = b"\\u0000"
 # In binary: as text the driver would quote every body, which takes longer than the whole insert.
 _APPEND = """
   select calibr.append_events(%b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %b::uuid, %b::uuid, %b::text,
@@ -70,7 +71,7 @@ def _judged_bytes(session: Session, event: Event) -> bytes:
     _judge(event, f"event/{event.type}", event.schema_version, event.payload)
     _judge(event, "envelope", _ENVELOPE_VERSION, document)
     body = canonical_bytes(document)
-    if _NUL_ESCAPE in body and _NUL.search(body):  # the plain search first: the pattern alone took most of an append
+    if b"\\" in body and _NUL.search(body):  # the plain search first: the pattern alone took most of an append
         # jsonb cannot hold it, so the audit view could never show this event, nor the page that it stands on.
         raise Invalid("event.schema", f"The event {event.type} holds the character U+0000.")
     return body
@@ -104,9 +105,10 @@ def _story(row: tuple[Event, bytes]) -> UUID | None:
 
 
 def _append_stories(session: Session, rows: list[tuple[Event, bytes]]) -> None:
-    """Append in order; one call for each run of events that belong to one story."""
+    """Append in order; each call has events of one story."""
     for story, told in groupby(rows, key=_story):
-        _append(session, list(told), story or session.context.correlation_id)
+        while part := list(islice(told, _CALL)):
+            _append(session, part, story or session.context.correlation_id)
 
 
 def _append(session: Session, rows: list[tuple[Event, bytes]], correlation_id: UUID) -> None:
