@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from calibr.db import Session
@@ -56,8 +56,7 @@ class Subscription:
     failing_since: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One event on its way. `body` is the canonical JSON of its envelope, byte for byte as it stands in the log."""
 
     tenant_id: UUID

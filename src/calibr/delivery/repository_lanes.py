@@ -138,8 +138,10 @@ def read_window(
     ).fetchall():
         lane = begins[number]
         if seq > lane.pos:
-            event = (tenant_id, seq, event_id, kind, aggregate_type, aggregate_id, at, body)
-            messages[number].append(Message(*event, is_replay=seq <= lane.replay_to))
+            is_replay = seq <= lane.replay_to
+            messages[number].append(
+                Message(tenant_id, seq, event_id, kind, aggregate_type, aggregate_id, at, body, is_replay)
+            )
     return Window(high, messages)
 
 

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote
@@ -53,7 +52,7 @@ DELIVERED, RETRY, POISON = Outcome.DELIVERED, Outcome.RETRY, Outcome.POISON
 
 def test_what_no_subject_or_header_can_hold_is_replaced(server: NatsServer, receiver: JetStreamReceiver) -> None:
     receiver.prepare()
-    odd = replace(message(1, " á\r\nX: 50%"), type="a b.c>", aggregate_type="list*ing.x", is_replay=True)
+    odd = message(1, " á\r\nX: 50%")._replace(type="a b.c>", aggregate_type="list*ing.x", is_replay=True)
 
     assert receiver.deliver(odd).outcome is DELIVERED
 
