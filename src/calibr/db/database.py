@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -24,6 +24,7 @@ from calibr.db.session import Entry, Isolation, Session, driver_connection, tran
 from calibr.db.url import ServerUrl
 
 DISK_FULL: Final = "53100"
+STOOD_STILL: Final = "25P03"
 TROUBLE_S: Final = 10.0
 
 # A role that could get around the walls, by itself or by becoming another one.
@@ -40,6 +41,20 @@ _DIRECTORY = text("select tenant_id from calibr.tenant_directory order by create
 # this tenant that waited without end would take every connection, and all other tenants would stand still with it.
 # Workers wait as long as it takes.
 _WAITS = {Role.APP: "-c lock_timeout=5s", Role.WORKER: ""}
+# How long a transaction may hold its locks while its process stands still, or after its machine was cut off.
+_SILENCE = (
+    "-c idle_in_transaction_session_timeout=60s "
+    "-c tcp_keepalives_idle=30s -c tcp_keepalives_interval=10s -c tcp_keepalives_count=3"
+)
+# The other way round: a server that vanished from the network is given up within a minute, and not after two hours. The
+# database URL may say otherwise; on a Unix socket all of this means nothing.
+_NETWORK: dict[str, Any] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
 # What DISCARD ALL does, except that prepared statements stay: the driver counts on them, and no plan holds a tenant.
 _LEAVE_NOTHING = """
   close all; set session authorization default; reset all; unlisten *; select pg_advisory_unlock_all();
@@ -104,15 +119,19 @@ class Database:
 
     @contextmanager
     def _typed(self) -> Iterator[None]:
-        """Say it plainly when the disk is full: nothing was changed, and it goes on by itself once there is room."""
+        """Say it plainly when the disk is full or the transaction stood still: nothing was changed, try again."""
         try:
             yield
         except (DBAPIError, psycopg.Error) as error:
-            if getattr(getattr(error, "orig", error), "sqlstate", None) != DISK_FULL:
-                raise
-            self._full_at = time.monotonic()
-            message = "The disk of the database is full; nothing was changed."
-            raise Unavailable("db.disk_full", message, retryable=True) from error
+            state = getattr(getattr(error, "orig", error), "sqlstate", None)
+            if state == DISK_FULL:
+                self._full_at = time.monotonic()
+                message = "The disk of the database is full; nothing was changed."
+                raise Unavailable("db.disk_full", message, retryable=True) from error
+            if state == STOOD_STILL:
+                message = "The transaction stood still for too long and was ended; nothing was changed."
+                raise Unavailable("db.stood_still", message, retryable=True) from error
+            raise
 
     def trouble(self) -> str | None:
         """What kept transactions from committing a moment ago; None if nothing did."""
@@ -148,7 +167,7 @@ class Database:
 
 def _login(server: ServerUrl, keys: Keys, role: Role) -> ServerUrl:
     options = dict(server.options)
-    options["options"] = f"{options.get('options', '')} {_WAITS[role]}".strip()
+    options["options"] = f"{options.get('options', '')} {_SILENCE} {_WAITS[role]}".strip()
     return replace(server.login(role, keys.role_password(role)), options=tuple(options.items()))
 
 
@@ -176,7 +195,8 @@ def _checked_out(engine: Engine) -> Connection:
 
 
 def _open(login: ServerUrl) -> psycopg.Connection:
-    return psycopg.connect(login.conninfo(), application_name="calibr")
+    usual = {name: value for name, value in _NETWORK.items() if name not in dict(login.options)}
+    return psycopg.connect(login.conninfo(), application_name="calibr", **usual)
 
 
 def _reset(connection: psycopg.Connection, _record: ConnectionPoolEntry, state: PoolResetState) -> None:

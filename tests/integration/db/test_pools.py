@@ -1,8 +1,11 @@
 """Pooled connections: two tenants alternate on one, and nothing of one is there for the next."""
 
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DataError
@@ -105,3 +108,45 @@ def test_a_server_that_went_away_is_reported_and_found_again(server_area: Path, 
         with pytest.raises(Unavailable, match="does not answer"):
             use()
     database.close()
+
+
+def test_a_transaction_that_stands_still_loses_its_locks_and_leaves_nothing(
+    database: Database, tenant: Context
+) -> None:
+    rename = text("update calibr.app_user set name = :name || name where name = 'Ada'")
+    usual: list[str] = []
+
+    def stand_still_while_another_waits() -> None:
+        with database.session(tenant) as stopped:
+            usual.append(stopped.execute(text("show idle_in_transaction_session_timeout")).scalar_one())
+            stopped.execute(text("set local idle_in_transaction_session_timeout = '200ms'"))
+            stopped.execute(rename, {"name": "stopped "})
+            with database.session(tenant) as other:
+                other.execute(rename, {"name": "other "})
+
+    with pytest.raises(Unavailable, match="stood still"):
+        stand_still_while_another_waits()
+
+    assert usual == ["1min"]
+    with database.session(tenant) as session:
+        assert set(session.execute(text("select name from calibr.app_user")).scalars()) == {"other Ada", "Bob"}
+
+
+def test_the_usual_patience_with_the_network_gives_way_to_that_of_the_url(
+    admin_url: ServerUrl, master_key: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, object]] = []
+    connect = psycopg.connect
+
+    def connecting(conninfo: str, **options: object) -> psycopg.Connection:
+        asked.append(options)
+        return connect(conninfo, **options)  # type: ignore[arg-type]
+
+    patient = replace(admin_url, options=(*admin_url.options, ("connect_timeout", "77")))
+    monkeypatch.setattr(psycopg, "connect", connecting)
+    with closing(Database.connect(patient, master_key)):
+        pass
+
+    opened = [options for options in asked if options.get("application_name") == "calibr"]
+    assert opened
+    assert all("connect_timeout" not in options and options["keepalives_idle"] == 30 for options in opened)
