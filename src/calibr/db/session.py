@@ -155,7 +155,11 @@ class Session:
         return cast("_T", self._locals[kind])
 
     def export_snapshot(self) -> str:
-        """Return the id under which other sessions see exactly what this one sees, while it is open."""
+        """Return the id under which other sessions see exactly what this one sees, while it is open.
+
+        It may stand still from now on, however long the others take: it must hold no lock that anybody waits for.
+        """
+        self.execute(text("set local idle_in_transaction_session_timeout = 0"))
         return str(self.execute(text("select pg_export_snapshot()")).scalar_one())
 
     def run_hooks(self) -> None:

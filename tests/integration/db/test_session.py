@@ -1,5 +1,6 @@
 """The one session door: signed context, commit and rollback, pools that leave nothing behind."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -90,6 +91,14 @@ def test_a_snapshot_shows_the_same_to_another_session(database: Database, tenant
             writer.execute(text("update calibr.app_user set name = 'x' || name"))
         with database.session(tenant, role=Role.WORKER, snapshot=snapshot) as second:
             assert list(second.execute(NAMES).scalars()) == ["Ada", "Bob"]
+
+
+def test_who_exported_a_snapshot_may_stand_still_while_others_work_on_it(database: Database, tenant: Context) -> None:
+    with database.session(tenant, isolation="repeatable read") as first:
+        first.execute(text("set local idle_in_transaction_session_timeout = '50ms'"))
+        first.export_snapshot()
+        time.sleep(0.2)
+        assert list(first.execute(NAMES).scalars()) == ["Ada", "Bob"]
 
 
 def test_copy_goes_through_a_temporary_table(database: Database, tenant: Context) -> None:
