@@ -201,7 +201,7 @@ def _until(stage: Stage, label: str, path: str, good: set[str], bad: set[str]) -
 
     def look() -> Point:
         seen.update(stage.author.get(path))
-        done = int(seen.get("rows_read") or 0)
+        done = int(seen.get("rows_read") or (seen.get("summary") or {}).get("items") or 0)
         return Point(done, seen.get("rows_total"), seen["state"] in good | bad)
 
     follow(stage.notes, label, look)
