@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import insert, or_, select, text, update
+from sqlalchemy import bindparam, insert, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 
 from calibr.catalog.model import Connection, SyncRun
@@ -46,11 +46,16 @@ def insert_secrets(session: Session, connection_id: ConnectionId, sealed: Mappin
         session.execute(insert(secret), rows)
 
 
+_SECRETS = select(secret.c.field, secret.c.ciphertext).where(
+    secret.c.connection_id == bindparam("connection"),
+    or_(~secret.c.field.startswith(REPLACED), secret.c.created_at >= bindparam("since")),
+)
+
+
 def load_secrets(session: Session, connection_id: ConnectionId) -> dict[str, str]:
     """The sealed secrets of a connection, by field; a replaced one for some hours only."""
-    is_good = or_(~secret.c.field.startswith(REPLACED), secret.c.created_at >= session.now - REPLACED_GOOD_FOR)
-    query = select(secret.c.field, secret.c.ciphertext).where(secret.c.connection_id == connection_id, is_good)
-    return {row["field"]: row["ciphertext"] for row in session.execute(query).mappings()}
+    names = {"connection": connection_id, "since": session.now - REPLACED_GOOD_FOR}
+    return {row.field: row.ciphertext for row in session.execute(_SECRETS, names)}
 
 
 def update_health(session: Session, connection_id: ConnectionId, health: Mapping[str, Any]) -> None:

@@ -14,6 +14,8 @@ from calibr.db import Session
 from calibr.inbound.model import Outcome, StoredDelivery
 from calibr.inbound.tables import connection_watch, privacy_request, webhook_delivery
 
+_STORE = insert(webhook_delivery).on_conflict_do_nothing()
+
 
 def store_delivery(
     session: Session, connection_id: ConnectionId, delivery: WebhookDelivery, story: UUID, body: bytes
@@ -29,7 +31,7 @@ def store_delivery(
         "triggered_at": delivery.triggered_at,
         "body": body if delivery.kind in BODY_KINDS else None,
     }
-    return session.execute(insert(webhook_delivery).values(values).on_conflict_do_nothing()).rowcount == 1
+    return session.execute(_STORE, values).rowcount == 1
 
 
 _DUE = text("""
