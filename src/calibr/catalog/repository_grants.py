@@ -55,6 +55,7 @@ def find_grant(session: Session, connection_id: ConnectionId) -> Grant | None:
 def lock_grant(session: Session, connection_id: ConnectionId) -> Grant:
     """Be the only one who asks for a token of this connection until the end of the transaction."""
     session.execute(text(_LOCK_WAIT))
+    session.may_stand_still()  # who was stopped with a new pair in hand must still keep it: the old one is void
     made = insert(store_grant).values(tenant_id=session.tenant_id, connection_id=connection_id)
     session.execute(made.on_conflict_do_nothing())
     query = select(*_GRANT).where(store_grant.c.connection_id == connection_id).with_for_update()

@@ -154,12 +154,19 @@ class Session:
             self._locals[kind] = kind()
         return cast("_T", self._locals[kind])
 
+    def may_stand_still(self) -> None:
+        """Wait for something else without end, where others are ended after a minute.
+
+        Only for transactions that hold no lock that much depends on.
+        """
+        self.execute(text("set local idle_in_transaction_session_timeout = 0"))
+
     def export_snapshot(self) -> str:
         """Return the id under which other sessions see exactly what this one sees, while it is open.
 
-        It may stand still from now on, however long the others take: it must hold no lock that anybody waits for.
+        It may stand still from now on, however long the others take.
         """
-        self.execute(text("set local idle_in_transaction_session_timeout = 0"))
+        self.may_stand_still()
         return str(self.execute(text("select pg_export_snapshot()")).scalar_one())
 
     def run_hooks(self) -> None:

@@ -10,6 +10,7 @@ from catalog_shop import Shop
 from sqlalchemy import text
 
 from calibr.catalog.grants import GrantKeeper
+from calibr.catalog.repository_grants import lock_grant
 from calibr.catalog.service import erase_connection, mark_uninstalled, replace_secrets
 from calibr.connectors.port.credentials import Issued
 from calibr.core.errors import Unavailable, Upstream
@@ -18,6 +19,7 @@ from calibr.vault import Vault
 
 VAULT = Vault(b"catalog test key, 32 bytes or more")
 UNSEEN = -1
+SHOW_PATIENCE = text("show idle_in_transaction_session_timeout")
 
 
 @dataclass
@@ -91,6 +93,14 @@ def test_many_who_saw_the_same_token_ask_the_store_once(shop: Shop) -> None:
 
     assert got == {"shpat_issued2"}
     assert issuer.asked == [None, "shprt_1"]
+
+
+def test_whoever_asks_for_a_token_is_not_ended_for_standing_still(shop: Shop) -> None:
+    """The store forgets the old refresh token when it gives a new pair: a process that was stopped must keep it."""
+    with shop.database.session(shop.tenant, role=Role.WORKER) as session:
+        assert session.execute(SHOW_PATIENCE).scalar_one() == "1min"
+        lock_grant(session, shop.connection.id)
+        assert session.execute(SHOW_PATIENCE).scalar_one() == "0"
 
 
 def test_a_kept_token_that_is_about_to_end_is_not_handed_on(shop: Shop) -> None:
