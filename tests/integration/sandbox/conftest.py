@@ -51,6 +51,12 @@ def api(shop: StartedSandbox) -> Markets:
     return Markets(shop)
 
 
+@pytest.fixture
+def markets(sandbox: StartedSandbox) -> Markets:
+    """The same of `sandbox`, for modules that start their own."""
+    return Markets(sandbox)
+
+
 @pytest.fixture(scope="module")
 def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartedSandbox]:
     """One sandbox for all tests of a module that change nothing in it."""

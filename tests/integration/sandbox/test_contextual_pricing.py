@@ -21,11 +21,6 @@ def sandbox(start: Starter) -> StartedSandbox:
     return start(scopes=SCOPES)
 
 
-@pytest.fixture
-def markets(sandbox: StartedSandbox) -> Markets:
-    return Markets(sandbox)
-
-
 def _sold(markets: Markets, name: str, country: str, currency: str = "EUR", percent: float = 0) -> str:
     """Make a market with a catalog and a price list, and return the list."""
     price_list = markets.price_list(name, currency, percent)

@@ -31,11 +31,6 @@ def sandbox(start: Starter) -> StartedSandbox:
 
 
 @pytest.fixture
-def markets(sandbox: StartedSandbox) -> Markets:
-    return Markets(sandbox)
-
-
-@pytest.fixture
 def price_list(markets: Markets) -> str:
     return markets.price_list("List", "EUR")
 
